@@ -1,0 +1,82 @@
+import { Family, type FamilyConfig, type MetricValue } from './family.js'
+import type { LabelValue, Labels } from './labels.js'
+import { Child, exemplarOf, type Series } from './series.js'
+import { show } from '../errors.js'
+
+/** The one-object form of a write, for families with `enableExemplars`. */
+export interface ExemplarWrite<T extends string = string> {
+  labels?: Labels<T>
+  value?: number
+  exemplarLabels?: Labels
+}
+
+/** A counter: a number that only grows. A drop-in for prom-client's. */
+export class Counter<T extends string = string> extends Family<T> {
+  readonly type = 'counter'
+  readonly #bare = new CounterChild(this, [])
+
+  constructor (config: FamilyConfig<T>) {
+    super(config, 1)
+    this.reset()
+    this.register()
+  }
+
+  /** Adds `value`, 1 unless given. @throws TypeError when it is not a finite number, Error when it is negative or a label is unknown */
+  inc (value?: number | null): void
+  inc (labels: Labels<T>, value?: number | null): void
+  inc (write: ExemplarWrite<T>): void
+  inc (first?: Labels<T> | ExemplarWrite<T> | number | null, value?: number | null): void {
+    if (typeof first !== 'object' || first === null) return this.#bare.inc(first)
+    if (!this.enableExemplars) {
+      const values = this.valuesFrom(first as Labels<T>)
+      const addend = addendOf(value)
+      return add(this.resolve(values), addend)
+    }
+    const write = first as ExemplarWrite<T>
+    const values = this.valuesFrom(write.labels ?? {})
+    const addend = addendOf(write.value)
+    const series = this.resolve(values)
+    add(series, addend)
+    if (write.exemplarLabels !== undefined) series.exemplars = [exemplarOf(write.exemplarLabels, addend)]
+  }
+
+  /** This counter with its labels given: keep it where the same labels are written often. */
+  labels (labels: Labels<T>): CounterChild<T>
+  labels (...values: LabelValue[]): CounterChild<T>
+  labels (...args: Array<LabelValue | Labels<T>>): CounterChild<T> {
+    return new CounterChild(this, this.valuesOf(args))
+  }
+
+  /** Removes every label set; a counter without labels is at 0 again. */
+  override reset (): void {
+    super.reset()
+    if (this.labelNames.length === 0) this.resolve([])
+  }
+
+  protected override valuesIn (series: Series): MetricValue[] {
+    const value: MetricValue = { value: series.page[series.slot] as number, labels: this.labelsOf(series) }
+    if (series.exemplars !== undefined) value.exemplar = series.exemplars[0]
+    return [value]
+  }
+}
+
+/** A counter with its labels given. */
+export class CounterChild<T extends string = string> extends Child<Counter<T>> {
+  /** Adds `value`, 1 unless given. @throws TypeError when it is not a finite number, Error when it is negative */
+  inc (value?: number | null): void {
+    const addend = addendOf(value)
+    add(this.series(), addend)
+  }
+}
+
+/** What to add. Checked before a series is looked up, so a refused value leaves no trace. */
+function addendOf (value: number | null | undefined): number {
+  if (value === undefined || value === null) return 1
+  if (!Number.isFinite(value)) throw new TypeError(`Value is not a valid number: ${show(value)}`)
+  if (value < 0) throw new Error('It is not possible to decrease a counter')
+  return value
+}
+
+function add (series: Series, addend: number): void {
+  (series.page[series.slot] as number) += addend
+}

@@ -1,0 +1,161 @@
+import { performance } from 'node:perf_hooks'
+import { Family, type FamilyConfig, type MetricObject, type MetricValue } from './family.js'
+import type { LabelValue, Labels } from './labels.js'
+import { Child, exemplarOf, type Series } from './series.js'
+import type { ExemplarWrite } from './counter.js'
+import { show } from '../errors.js'
+
+const DEFAULT_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+
+/** What a histogram is made from. */
+export interface HistogramConfig<T extends string = string> extends FamilyConfig<T> {
+  /** Upper bounds, growing; +Inf is there without being named. Default: prom-client's, .005 to 10. */
+  buckets?: readonly number[] | undefined
+}
+
+/**
+ * A histogram: how many observations fell under each bound, and their sum. A drop-in for prom-client's.
+ *
+ * A series is a sum, then one number a bucket, each its own count and not yet added up; so one observation writes two numbers,
+ * and the count is always what the buckets add up to.
+ */
+export class Histogram<T extends string = string> extends Family<T> {
+  readonly type = 'histogram'
+  /** Upper bounds without +Inf. */
+  readonly buckets: readonly number[]
+  readonly #bounds: Float64Array
+  readonly #bare: HistogramChild<T>
+
+  /** @throws RangeError when the buckets are not growing numbers */
+  constructor (config: HistogramConfig<T>) {
+    const buckets = [...(config?.buckets ?? DEFAULT_BUCKETS)]
+    if (buckets.at(-1) === Infinity) buckets.pop()
+    super(config, buckets.length + 2)
+    if (this.labelNames.includes('le' as T)) throw new Error('le is a reserved label keyword')
+    if (buckets.length === 0 || !buckets.every((bound, i) => Number.isFinite(bound) && (i === 0 || bound > (buckets[i - 1] as number)))) {
+      throw new RangeError(`buckets of '${config.name}' must be at least one finite number, each greater than the one before, got ${show(config.buckets)}`)
+    }
+    this.buckets = Object.freeze(buckets)
+    this.#bounds = Float64Array.from(buckets)
+    this.#bare = new HistogramChild(this, [])
+    if (this.labelNames.length === 0) this.resolve([])
+    this.register()
+  }
+
+  /** Observes a value. @throws TypeError when it is not a finite number, Error when a label is unknown */
+  observe (value: number): void
+  observe (labels: Labels<T>, value: number): void
+  observe (write: ExemplarWrite<T>): void
+  observe (first: Labels<T> | ExemplarWrite<T> | number, value?: number): void {
+    if (typeof first !== 'object' || first === null) return this.#bare.observe(first)
+    if (!this.enableExemplars) return this.record(this.#seriesFor(first as Labels<T>, value), value as number)
+    const write = first as ExemplarWrite<T>
+    const series = this.#seriesFor(write.labels ?? {} as Labels<T>, write.value)
+    this.record(series, write.value as number)
+    if (write.exemplarLabels !== undefined && Object.keys(write.exemplarLabels).length > 0) {
+      series.exemplars ??= []
+      series.exemplars[this.bucketOf(write.value as number)] = exemplarOf(write.exemplarLabels, write.value as number)
+    }
+  }
+
+  /** Starts a timer; the function it returns observes the seconds since, and returns them. */
+  startTimer (labels?: Labels<T>, exemplarLabels?: Labels): (endLabels?: Labels<T>, endExemplarLabels?: Labels) => number {
+    const start = performance.now()
+    return (endLabels, endExemplarLabels) => {
+      const value = (performance.now() - start) / 1000
+      const all = { ...labels, ...endLabels } as Labels<T>
+      if (this.enableExemplars) this.observe({ labels: all, value, exemplarLabels: { ...exemplarLabels, ...endExemplarLabels } })
+      else this.observe(all, value)
+      return value
+    }
+  }
+
+  /** Shows a label set with nothing observed yet, or puts it back to that. */
+  zero (labels: Labels<T> = {} as Labels<T>): void {
+    const series = this.resolve(this.valuesFrom(labels))
+    series.page.fill(0, series.slot, series.slot + this.#bounds.length + 2)
+    series.exemplars = undefined
+  }
+
+  /** This histogram with its labels given: keep it where the same labels are observed often. */
+  labels (labels: Labels<T>): HistogramChild<T>
+  labels (...values: LabelValue[]): HistogramChild<T>
+  labels (...args: Array<LabelValue | Labels<T>>): HistogramChild<T> {
+    return new HistogramChild(this, this.valuesOf(args))
+  }
+
+  /** The state in the form that prom-client's registries print, with the labels of a series given once. */
+  async getForPromString (): Promise<MetricObject> {
+    const collected = this.collect?.()
+    if (collected instanceof Promise) await collected
+    return this.read((series) => this.#lines(series))
+  }
+
+  override shape (): string {
+    return `${super.shape()} with buckets ${this.buckets.join(' ')}`
+  }
+
+  protected override valuesIn (series: Series): MetricValue[] {
+    return this.#lines(series).map(({ sharedLabels, ...line }) => ({ ...line, labels: { ...line.labels, ...sharedLabels } }))
+  }
+
+  /** Adds one observation to a series. The bounds are few and most values small, so a straight search beats a binary one. */
+  record (series: Series, value: number): void {
+    const { page, slot } = series
+    ;(page[slot] as number) += value
+    ;(page[slot + 1 + this.bucketOf(value)] as number) += 1
+  }
+
+  bucketOf (value: number): number {
+    const bounds = this.#bounds
+    let bucket = 0
+    while (bucket < bounds.length && value > (bounds[bucket] as number)) bucket++
+    return bucket
+  }
+
+  /** The series to observe in; looked up only for a value that can be observed, so a refused one leaves no trace. */
+  #seriesFor (labels: Labels<T>, value: number | undefined): Series {
+    const values = this.valuesFrom(labels)
+    if (!Number.isFinite(value)) throw notANumber(value)
+    return this.resolve(values)
+  }
+
+  #lines (series: Series): MetricValue[] {
+    const { page, slot } = series
+    const sharedLabels = this.labelsOf(series)
+    const lines: MetricValue[] = []
+    let count = 0
+    for (let i = 0; i <= this.buckets.length; i++) {
+      count += page[slot + 1 + i] as number
+      const line: MetricValue = { labels: { le: this.buckets[i] ?? '+Inf' }, sharedLabels, value: count, metricName: `${this.name}_bucket` }
+      if (this.enableExemplars) line.exemplar = series.exemplars?.[i] ?? null
+      lines.push(line)
+    }
+    lines.push({ labels: {}, sharedLabels, value: page[slot] as number, metricName: `${this.name}_sum` })
+    lines.push({ labels: {}, sharedLabels, value: count, metricName: `${this.name}_count` })
+    return lines
+  }
+}
+
+/** A histogram with its labels given. */
+export class HistogramChild<T extends string = string> extends Child<Histogram<T>> {
+  /** Observes a value. @throws TypeError when it is not a finite number */
+  observe (value: number): void {
+    if (!Number.isFinite(value)) throw notANumber(value)
+    this.family.record(this.series(), value)
+  }
+
+  /** Starts a timer; the function it returns observes the seconds since, and returns them. */
+  startTimer (): () => number {
+    const start = performance.now()
+    return () => {
+      const value = (performance.now() - start) / 1000
+      this.observe(value)
+      return value
+    }
+  }
+}
+
+function notANumber (value: unknown): TypeError {
+  return new TypeError(`Value is not a valid number: ${show(value)}`)
+}

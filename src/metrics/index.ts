@@ -1,0 +1,7 @@
+export { Counter, CounterChild, type ExemplarWrite } from './counter.js'
+export { Gauge, GaugeChild } from './gauge.js'
+export { ObservableCounter, ObservableGauge, type ObservableCallback } from './observable.js'
+export { Histogram, HistogramChild, type HistogramConfig } from './histogram.js'
+export { Family, familyIn, isFamily, DEFAULT_MAX_SERIES, OVERFLOW, type Aggregator, type FamilyConfig, type MetricObject, type MetricValue } from './family.js'
+export { defaultRegistry, isRegistry, type RegisteredMetric, type RegistryLike } from './registry.js'
+export { isLabelName, isMetricName, type Labels, type LabelValue } from './labels.js'

@@ -1,0 +1,44 @@
+import { Counter } from './counter.js'
+import { Gauge } from './gauge.js'
+import type { FamilyConfig } from './family.js'
+
+/** What an observable metric asks at each read: adds its part with `metric.inc(labels, value)`; it must not throw. */
+export type ObservableCallback<M> = (metric: M) => void
+
+/**
+ * A gauge whose value is computed when it is read: it starts from nothing at each scrape, and every callback adds its part, so
+ * several pools or servers behind one label set are summed, and one that is gone leaves nothing behind.
+ */
+export class ObservableGauge<T extends string = string> extends Gauge<T> {
+  readonly #callbacks = new Set<ObservableCallback<Gauge<T>>>()
+
+  constructor (config: Omit<FamilyConfig<T>, 'collect'>) {
+    super({ ...config, collect: () => observe(this, this.#callbacks) })
+  }
+
+  /** Adds a callback; the function it returns takes it out again. */
+  addCallback (callback: ObservableCallback<Gauge<T>>): () => void {
+    this.#callbacks.add(callback)
+    return () => { this.#callbacks.delete(callback) }
+  }
+}
+
+/** A counter whose value is kept elsewhere and read at each scrape. */
+export class ObservableCounter<T extends string = string> extends Counter<T> {
+  readonly #callbacks = new Set<ObservableCallback<Counter<T>>>()
+
+  constructor (config: Omit<FamilyConfig<T>, 'collect'>) {
+    super({ ...config, collect: () => observe(this, this.#callbacks) })
+  }
+
+  /** Adds a callback; the function it returns takes it out again. */
+  addCallback (callback: ObservableCallback<Counter<T>>): () => void {
+    this.#callbacks.add(callback)
+    return () => { this.#callbacks.delete(callback) }
+  }
+}
+
+function observe<M extends { reset (): void }> (metric: M, callbacks: Iterable<ObservableCallback<M>>): void {
+  metric.reset()
+  for (const callback of callbacks) callback(metric)
+}
