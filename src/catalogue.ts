@@ -1,0 +1,115 @@
+import { Counter, Gauge, Histogram, ObservableCounter, ObservableGauge, defaultRegistry, familyIn, type FamilyConfig, type RegistryLike } from './metrics/index.js'
+
+/** One metric this package exports. */
+export interface Definition {
+  /** An observable one is computed when it is scraped. */
+  readonly type: 'counter' | 'observable counter' | 'gauge' | 'observable gauge' | 'histogram'
+  /** Label names; every value is from a bounded set. */
+  readonly labels: readonly string[]
+  readonly help: string
+  /** Upper bounds, in the unit the name ends with. */
+  readonly buckets?: readonly number[]
+  /** Only there when asked for. */
+  readonly optIn?: true
+}
+
+const HTTP_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
+const DB_SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10]
+/** Powers of four from 64 bytes to 64 MiB. */
+const BYTES = [64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864]
+const QUERIES = [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
+
+/** Every metric this package exports, by its name. README's table is made from it. */
+export const catalogue = {
+  http_requests_received_total: { type: 'counter', labels: ['method', 'route', 'scheme'], help: 'HTTP requests seen by the server, before any handler.' },
+  http_requests_in_flight: { type: 'observable gauge', labels: ['method', 'route'], help: 'HTTP requests received and not yet finished or aborted.' },
+  http_request_duration_seconds: { type: 'histogram', labels: ['method', 'route', 'status_code'], buckets: HTTP_SECONDS, help: 'Whole life of an HTTP request, from before the first hook to the last byte, in seconds.' },
+  http_handler_duration_seconds: { type: 'histogram', labels: ['method', 'route'], buckets: HTTP_SECONDS, help: 'Time in the handler of the route alone, in seconds.' },
+  http_request_size_bytes: { type: 'histogram', labels: ['method', 'route'], buckets: BYTES, help: 'Size of HTTP request bodies, in bytes.' },
+  http_response_size_bytes: { type: 'histogram', labels: ['method', 'route'], buckets: BYTES, help: 'Size of HTTP response bodies, in bytes; streams of unknown length are left out.' },
+  http_responses_streamed_total: { type: 'counter', labels: ['method', 'route'], help: 'HTTP responses whose body was streamed without a length known before.' },
+  http_requests_aborted_total: { type: 'counter', labels: ['method', 'route'], help: 'HTTP requests whose client left before the response was finished; their duration has status_code 499.' },
+  http_exceptions_total: { type: 'counter', labels: ['type', 'method', 'route'], help: 'Errors thrown in hooks and handlers.' },
+  http_requests_ajax_total: { type: 'counter', labels: ['method', 'route'], optIn: true, help: 'HTTP requests that say X-Requested-With: XMLHttpRequest.' },
+  http_responses_charset_total: { type: 'counter', labels: ['charset'], optIn: true, help: 'HTTP responses by the charset of their content type.' },
+  http_responses_template_total: { type: 'counter', labels: ['template'], optIn: true, help: 'HTTP responses rendered by reply.view, by template.' },
+  http_request_queue_duration_seconds: { type: 'histogram', labels: ['method', 'route'], buckets: HTTP_SECONDS, optIn: true, help: 'Time between the proxy that set X-Request-Start or X-Queue-Start and this server, in seconds.' },
+  http_request_db_queries: { type: 'histogram', labels: ['method', 'route'], buckets: QUERIES, optIn: true, help: 'Database queries made while serving one HTTP request.' },
+  http_request_db_duration_seconds: { type: 'histogram', labels: ['method', 'route'], buckets: HTTP_SECONDS, optIn: true, help: 'Time in database queries while serving one HTTP request, in seconds; concurrent queries add up.' },
+
+  db_connections_opened_total: { type: 'counter', labels: ['alias', 'vendor'], help: 'Database connections opened.' },
+  db_connections_closed_total: { type: 'counter', labels: ['alias', 'vendor'], help: 'Database connections closed.' },
+  db_connection_errors_total: { type: 'counter', labels: ['alias', 'vendor', 'type'], help: 'Database connections that could not be made or were lost while idle.' },
+  db_connection_create_duration_seconds: { type: 'histogram', labels: ['alias', 'vendor'], buckets: DB_SECONDS, help: 'Time to open a database connection, in seconds.' },
+  db_connection_use_duration_seconds: { type: 'histogram', labels: ['alias', 'vendor'], buckets: DB_SECONDS, help: 'Time a connection was out of its pool, in seconds.' },
+  db_pool_connections: { type: 'observable gauge', labels: ['alias', 'vendor', 'state'], help: 'Connections of the pool by state: idle or used.' },
+  db_pool_connections_max: { type: 'observable gauge', labels: ['alias', 'vendor'], help: 'Connections the pool may have.' },
+  db_pool_pending_requests: { type: 'observable gauge', labels: ['alias', 'vendor'], help: 'Requests that wait for a connection of the pool.' },
+  db_pool_acquire_duration_seconds: { type: 'histogram', labels: ['alias', 'vendor'], buckets: DB_SECONDS, help: 'Time to get a connection from the pool, in seconds.' },
+  db_pool_acquire_timeouts_total: { type: 'counter', labels: ['alias', 'vendor'], help: 'Requests for a connection that gave up waiting because the pool was exhausted.' },
+  db_query_duration_seconds: { type: 'histogram', labels: ['alias', 'vendor', 'operation'], buckets: DB_SECONDS, help: 'Duration of database queries, failed ones included, in seconds.' },
+  db_query_errors_total: { type: 'counter', labels: ['alias', 'vendor', 'type'], help: 'Database queries that failed, by SQLSTATE condition, code or class of the error.' },
+  db_rows_total: { type: 'counter', labels: ['alias', 'vendor', 'operation'], help: 'Rows returned or changed by database queries.' },
+  db_migrations_applied: { type: 'gauge', labels: ['alias'], help: 'Migrations that the database has.' },
+  db_migrations_pending: { type: 'gauge', labels: ['alias'], help: 'Migrations that the code has and the database has not.' },
+
+  model_inserts_total: { type: 'counter', labels: ['model'], help: 'Models inserted.' },
+  model_updates_total: { type: 'counter', labels: ['model'], help: 'Models updated.' },
+  model_deletes_total: { type: 'counter', labels: ['model'], help: 'Models deleted.' },
+  model_soft_deletes_total: { type: 'counter', labels: ['model'], help: 'Models deleted softly: kept, and marked as deleted.' },
+  model_restores_total: { type: 'counter', labels: ['model'], help: 'Softly deleted models restored.' },
+
+  metrics_series_dropped_total: { type: 'observable counter', labels: ['metric'], help: 'Writes that went to the __overflow__ series because the metric has its maxSeries label sets.' },
+  metrics_instrumentation_errors_total: { type: 'counter', labels: ['source'], help: 'Errors of instrumentation, caught before they reached the application.' }
+} as const satisfies Record<string, Definition>
+
+/** The name of a metric this package exports, without a prefix. */
+export type MetricName = keyof typeof catalogue
+
+/** The label names of a metric. */
+export type LabelsOf<N extends MetricName> = (typeof catalogue)[N]['labels'][number]
+
+/** Where metrics go and how they are named: the options that every part of this package takes. */
+export interface Scope {
+  /** Default: prom-client's global registry. */
+  registry?: RegistryLike | undefined
+  /** Goes before every metric's name. Default: ''. */
+  prefix?: string | undefined
+  /** Label sets a metric holds at most. Default: 10,000. */
+  maxSeries?: number | undefined
+}
+
+/** The family that a catalogue entry is. */
+export type FamilyOf<N extends MetricName> = {
+  'counter': Counter<LabelsOf<N>>
+  'observable counter': ObservableCounter<LabelsOf<N>>
+  'gauge': Gauge<LabelsOf<N>>
+  'observable gauge': ObservableGauge<LabelsOf<N>>
+  'histogram': Histogram<LabelsOf<N>>
+}[(typeof catalogue)[N]['type']]
+
+/** What may differ from the catalogue. */
+export interface Override {
+  buckets?: readonly number[] | undefined
+  /** Labels after the catalogue's own. */
+  extraLabels?: readonly string[] | undefined
+}
+
+const TYPES = { 'counter': Counter, 'observable counter': ObservableCounter, 'gauge': Gauge, 'observable gauge': ObservableGauge, 'histogram': Histogram }
+
+/**
+ * A metric of the catalogue in a registry, made where there is none.
+ * @throws MetricsError FP_ERR_METRIC_CONFLICT when the registry holds something else under that name
+ */
+export function metric<N extends MetricName> (name: N, scope: Scope, override: Override = {}): FamilyOf<N> {
+  const definition: Definition = catalogue[name]
+  const config: FamilyConfig & { buckets?: readonly number[] | undefined } = {
+    name: (scope.prefix ?? '') + name,
+    help: definition.help,
+    labelNames: [...definition.labels, ...override.extraLabels ?? []],
+    maxSeries: scope.maxSeries,
+    buckets: override.buckets ?? definition.buckets
+  }
+  // The table above pairs each name with its type, which the compiler cannot follow through the lookup.
+  return familyIn(scope.registry ?? defaultRegistry, config, TYPES[definition.type] as unknown as new (config: FamilyConfig) => FamilyOf<N>)
+}
