@@ -1,0 +1,65 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
+import type { FastifyReply } from 'fastify'
+
+export type RawRequest = IncomingMessage | Http2ServerRequest
+export type RawResponse = ServerResponse | Http2ServerResponse
+
+/** Counts the bytes of a body that comes without a length said before. */
+export class BodyCount {
+  bytes = 0
+
+  /** Counts from now on; undefined where the request has no body or says its length. */
+  static of (request: RawRequest): BodyCount | undefined {
+    if (request.headers['content-length'] !== undefined) return undefined
+    const hasBody = request.httpVersionMajor === 2 ? !(request as Http2ServerRequest).stream.endAfterHeaders : request.headers['transfer-encoding'] !== undefined
+    return hasBody ? new BodyCount(request) : undefined
+  }
+
+  // A 'data' listener would start the flow before the application reads, so the count sits where Node's parser hands chunks in.
+  private constructor (request: RawRequest) {
+    const { push } = request
+    request.push = (chunk: Buffer | string | null, encoding?: BufferEncoding) => {
+      if (chunk !== null) this.bytes += Buffer.byteLength(chunk)
+      return push.call(request, chunk, encoding)
+    }
+  }
+}
+
+/** Bytes of the body of a request; undefined while it has not all arrived, so that a length only claimed is not believed. */
+export function requestBytes (request: RawRequest, counted: BodyCount | undefined): number | undefined {
+  const said = request.headers['content-length']
+  if (said === undefined && counted === undefined) return 0
+  if (!(request.complete || request.readableEnded)) return undefined
+  return counted === undefined ? lengthOf(said) : counted.bytes
+}
+
+/**
+ * Bytes of the body of a response that was sent whole; undefined for a stream of unknown length.
+ * `_contentLength` is where Node keeps the length it was given in writeHead or found in end(): neither shows in getHeader().
+ */
+export function responseBytes (method: string, raw: RawResponse, reply: FastifyReply | undefined): number | undefined {
+  const status = raw.statusCode
+  if (method === 'HEAD' || status === 204 || status === 304 || status < 200) return 0
+  return lengthOf(reply?.getHeader('content-length')) ?? lengthOf(raw.getHeader('content-length')) ??
+    lengthOf((raw as { _contentLength?: unknown })._contentLength)
+}
+
+/** Whether a response went out to its end, asked when it is closed. */
+export function isFlushed (raw: RawResponse): boolean {
+  return 'stream' in raw ? raw.writableEnded && !raw.stream.aborted : raw.writableFinished
+}
+
+/**
+ * Whether a response went out to its end, asked at its 'finish' or 'error'. An HTTP/2 response emits 'finish' even when its stream was
+ * reset, and that of an inject() is ended but never counts as flushed.
+ */
+export function isFinished (raw: RawResponse): boolean {
+  return isFlushed(raw) || (!('stream' in raw) && raw.writableEnded && !raw.destroyed)
+}
+
+function lengthOf (said: unknown): number | undefined {
+  if (typeof said !== 'string' && typeof said !== 'number') return undefined
+  const bytes = Number(said)
+  return Number.isSafeInteger(bytes) && bytes >= 0 ? bytes : undefined
+}

@@ -1,0 +1,176 @@
+import { performance } from 'node:perf_hooks'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { DatabaseUsage } from '../usage.js'
+import { BodyCount, isFinished, isFlushed, requestBytes, responseBytes, type RawRequest, type RawResponse } from './bodies.js'
+import type { HttpFamilies } from './families.js'
+import { exceptionType } from './error-type.js'
+import { charsetOf, queuedSeconds } from './headers.js'
+import { PipelineQueues } from './pipeline-queues.js'
+import type { RouteMetrics, RouteTable } from './routes.js'
+import type { UserLabels } from './user-labels.js'
+
+const EXCHANGE = Symbol('fastify-prometheus.exchange')
+
+/** The status code of the duration of a request whose client left first, as nginx logs it. */
+const CLIENT_CLOSED_REQUEST = 499
+const SWITCHING_PROTOCOLS = 101
+
+/** One request and its response, from the first sight of it until it is finished or aborted. */
+export interface Exchange {
+  /** The books it is in. */
+  readonly books: Exchanges
+  /** Not there while no hook of the route ran, and where the route is left out. */
+  route: RouteMetrics | undefined
+  request: FastifyRequest | undefined
+  reply: FastifyReply | undefined
+  /** performance.now(); what the duration counts from where Fastify has no reply for it. */
+  readonly seenAt: number
+  readonly body: BodyCount | undefined
+  /** performance.now() at the start of the handler, 0 while it is not running. */
+  handlerStart: number
+  usage: DatabaseUsage | undefined
+  /** Whether it is over, or need not be followed: what comes after is of no interest. */
+  over: boolean
+}
+
+type Followed = RawResponse & { [EXCHANGE]?: Exchange | undefined }
+
+/** The exchange that a response belongs to. */
+export function exchangeOf (raw: RawResponse): Exchange | undefined {
+  return (raw as Followed)[EXCHANGE]
+}
+
+/**
+ * The books: every request received is in flight until it is finished or aborted, once, whichever way it comes and goes.
+ *
+ * `received` and `finished` are Fastify's onRequest and onResponse; `closed` is the response's 'close', the only sign of a client
+ * that left; `arrived` is the server's 'request' after Fastify had it, for requests whose hooks have not run: those an earlier hook
+ * holds or answers, and those that Fastify answers without hooks (a malformed URL, a server that is closing).
+ */
+export class Exchanges {
+  readonly #routes: RouteTable
+  readonly #families: HttpFamilies
+  readonly #labels: UserLabels
+  readonly #onClose: (this: RawResponse) => void
+  readonly #queues: PipelineQueues
+
+  /** @param guard runs a step; an error of ours ends there */
+  constructor (routes: RouteTable, families: HttpFamilies, labels: UserLabels, guard: (step: () => void) => void) {
+    this.#routes = routes
+    this.#families = families
+    this.#labels = labels
+    const closed = (raw: Followed) => this.#closed(raw)
+    this.#onClose = function () { guard(() => closed(this)) }
+    this.#queues = new PipelineQueues(this.#onClose)
+  }
+
+  received (request: FastifyRequest, reply: FastifyReply): Exchange {
+    const raw: Followed = reply.raw
+    let exchange = raw[EXCHANGE]
+    if (exchange === undefined) exchange = this.#follow(request.raw, raw)
+    else if (exchange.over || exchange.route !== undefined) return exchange
+    this.#routed(exchange, request, reply)
+    return exchange
+  }
+
+  arrived (request: RawRequest, raw: Followed): void {
+    if (raw[EXCHANGE] === undefined) this.#follow(request, raw)
+  }
+
+  finished (request: FastifyRequest, reply: FastifyReply): void {
+    const raw: Followed = reply.raw
+    const exchange = raw[EXCHANGE] ?? this.#follow(request.raw, raw)
+    if (exchange.over) return
+    if (exchange.route === undefined) this.#routed(exchange, request, reply)
+    this.#end(exchange, request.raw, raw, isFinished(raw))
+  }
+
+  threw (request: FastifyRequest, reply: FastifyReply, error: unknown): void {
+    const exchange = exchangeOf(reply.raw)
+    const route = exchange?.route ?? (exchange?.over === true ? undefined : this.#routes.of(request))
+    route?.threw(exceptionType(error))
+  }
+
+  /**
+   * The handler has come to its end: it settled, or its response is finished.
+   * @param atMost seconds of the whole request, where it is over
+   */
+  handled (exchange: Exchange, atMost = Infinity): void {
+    if (exchange.handlerStart === 0) return
+    exchange.route?.handlerDuration?.observe(Math.min((performance.now() - exchange.handlerStart) / 1000, atMost))
+    exchange.handlerStart = 0
+  }
+
+  #closed (raw: Followed): void {
+    const exchange = raw[EXCHANGE]
+    if (exchange === undefined || exchange.over) return
+    const request = exchange.request?.raw ?? raw.req as RawRequest
+    if (exchange.route === undefined) {
+      exchange.route = this.#routes.unmatched(request.method ?? '')
+      exchange.route?.received((request.socket as { encrypted?: unknown }).encrypted === true)
+    }
+    this.#end(exchange, request, raw, isFlushed(raw))
+  }
+
+  #follow (request: RawRequest, raw: Followed): Exchange {
+    const exchange: Exchange = {
+      books: this,
+      route: undefined,
+      request: undefined,
+      reply: undefined,
+      seenAt: performance.now(),
+      body: BodyCount.of(request),
+      handlerStart: 0,
+      usage: undefined,
+      over: false
+    }
+    raw[EXCHANGE] = exchange
+    raw.on('close', this.#onClose)
+    if (raw.socket === null) this.#queues.add(request.socket, raw)
+    return exchange
+  }
+
+  #routed (exchange: Exchange, request: FastifyRequest, reply: FastifyReply): void {
+    const route = this.#routes.of(request)
+    if (route === undefined) {
+      exchange.over = true
+      return
+    }
+    exchange.route = route
+    exchange.request = request
+    exchange.reply = reply
+    route.received(request.protocol === 'https')
+    if (route.ajax !== undefined && String(request.headers['x-requested-with']).toLowerCase() === 'xmlhttprequest') route.ajax.inc()
+    if (route.queueDuration !== undefined) {
+      const queued = queuedSeconds(request.headers, Date.now())
+      if (queued !== undefined) route.queueDuration.observe(queued)
+    }
+  }
+
+  #end (exchange: Exchange, request: RawRequest, raw: Followed, whole: boolean): void {
+    exchange.over = true
+    this.#queues.delete(request.socket, raw)
+    const { route, reply } = exchange
+    if (route === undefined) return
+    const seconds = reply === undefined ? (performance.now() - exchange.seenAt) / 1000 : reply.elapsedTime / 1000
+    const upgraded = !whole && (request as { upgrade?: unknown }).upgrade === true
+    const status = whole ? raw.statusCode : upgraded ? SWITCHING_PROTOCOLS : CLIENT_CLOSED_REQUEST
+    route.finished(status, seconds, this.#labels.of(exchange.request, reply))
+    const sent = route.requestSize === undefined ? undefined : requestBytes(request, exchange.body)
+    if (sent !== undefined) route.requestSize?.observe(sent)
+    if (exchange.usage !== undefined) {
+      route.dbQueries?.observe(exchange.usage.queries)
+      route.dbDuration?.observe(exchange.usage.seconds)
+    }
+    if (whole) this.#sent(exchange, route, raw, seconds)
+    else if (!upgraded) route.aborted?.inc()
+  }
+
+  #sent (exchange: Exchange, route: RouteMetrics, raw: Followed, seconds: number): void {
+    this.handled(exchange, seconds)
+    const length = responseBytes(exchange.request?.method ?? raw.req.method ?? '', raw, exchange.reply)
+    if (length === undefined) route.streamed?.inc()
+    else route.responseSize?.observe(length)
+    this.#families.http_responses_charset_total?.inc({ charset: charsetOf(exchange.reply?.getHeader('content-type') ?? raw.getHeader('content-type')) })
+  }
+}

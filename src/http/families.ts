@@ -1,0 +1,37 @@
+import { catalogue, metric, type Definition, type FamilyOf, type LabelsOf, type MetricName, type Scope } from '../catalogue.js'
+
+/** The metrics of the HTTP half. */
+export type HttpMetricName = Extract<MetricName, `http_${string}`>
+
+/** The HTTP metrics that are on; one that is off is not there. */
+export type HttpFamilies = { readonly [N in HttpMetricName]?: FamilyOf<N> }
+
+/** Which metrics are on where it differs from the catalogue, their buckets, and the labels a user adds. */
+export interface HttpChoice {
+  readonly metrics: Readonly<Partial<Record<HttpMetricName, boolean>>>
+  /** Seconds, of the histograms of durations. */
+  readonly durationBuckets: readonly number[] | undefined
+  /** Bytes, of the histograms of sizes. */
+  readonly sizeBuckets: readonly number[] | undefined
+  /** Names of the user's labels, on http_request_duration_seconds. */
+  readonly extraLabels: readonly string[]
+}
+
+export const HTTP_METRICS = Object.keys(catalogue).filter((name): name is HttpMetricName => name.startsWith('http_'))
+
+/** The label names of an HTTP metric. */
+export type HttpLabels<N extends HttpMetricName> = LabelsOf<N>
+
+/** Makes or finds those that are on. */
+export function httpFamilies (scope: Scope, choice: HttpChoice): HttpFamilies {
+  const families: Partial<Record<HttpMetricName, unknown>> = {}
+  for (const name of HTTP_METRICS) {
+    const definition: Definition = catalogue[name]
+    if (!(choice.metrics[name] ?? definition.optIn !== true)) continue
+    families[name] = metric(name, scope, {
+      buckets: name.endsWith('_seconds') ? choice.durationBuckets : name.endsWith('_bytes') ? choice.sizeBuckets : undefined,
+      extraLabels: name === 'http_request_duration_seconds' ? choice.extraLabels : []
+    })
+  }
+  return families as HttpFamilies
+}

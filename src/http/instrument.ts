@@ -1,0 +1,81 @@
+import type { FastifyInstance } from 'fastify'
+import type { Scope } from '../catalogue.js'
+import type { Trouble } from '../trouble.js'
+import { countUsage } from '../usage.js'
+import type { RawRequest, RawResponse } from './bodies.js'
+import { Exchanges } from './exchanges.js'
+import { httpFamilies, type HttpChoice } from './families.js'
+import { watchHandlers } from './handler-channel.js'
+import { checkRouteConfig, RouteTable } from './routes.js'
+import { UserLabels, type LabelResolver } from './user-labels.js'
+import { countViews } from './views.js'
+
+/** What the HTTP half is made with. */
+export interface HttpSettings extends Omit<HttpChoice, 'extraLabels'> {
+  readonly excludeRoutes: ReadonlyArray<string | RegExp>
+  readonly labels: Readonly<Record<string, LabelResolver>>
+}
+
+/** Observes every request of a Fastify instance, those of routes that are already there too. */
+export function instrumentHttp (fastify: FastifyInstance, scope: Scope, settings: HttpSettings, trouble: Trouble): void {
+  const labels = new UserLabels(settings.labels, trouble)
+  const families = httpFamilies(scope, { ...settings, extraLabels: labels.names })
+  const routes = new RouteTable(families, settings.excludeRoutes, fastify.supportedMethods)
+  const guard = (step: () => void) => {
+    try {
+      step()
+    } catch (error) {
+      trouble.report('http', error)
+    }
+  }
+  const exchanges = new Exchanges(routes, families, labels, guard)
+  const countsUsage = families.http_request_db_queries !== undefined || families.http_request_db_duration_seconds !== undefined
+
+  fastify.addHook('onRoute', (route) => checkRouteConfig(route.url, route.config))
+
+  fastify.addHook('onRequest', (request, reply, done) => {
+    let usage
+    try {
+      const exchange = exchanges.received(request, reply)
+      if (countsUsage && !exchange.over) usage = exchange.usage = { queries: 0, seconds: 0 }
+      if (families.http_responses_template_total !== undefined) countViews(reply, families.http_responses_template_total)
+    } catch (error) {
+      trouble.report('http', error)
+    }
+    if (usage === undefined) done()
+    else countUsage(usage, done)
+  })
+
+  fastify.addHook('onResponse', (request, reply, done) => {
+    guard(() => exchanges.finished(request, reply))
+    done()
+  })
+
+  if (families.http_exceptions_total !== undefined) {
+    fastify.addHook('onError', (request, reply, error, done) => {
+      guard(() => exchanges.threw(request, reply, error))
+      done()
+    })
+  }
+
+  if (families.http_handler_duration_seconds !== undefined) {
+    const stop = watchHandlers((error) => trouble.report('http', error))
+    fastify.addHook('onClose', (_fastify, done) => {
+      stop()
+      done()
+    })
+  }
+
+  const forget = families.http_requests_in_flight?.addCallback((gauge) => {
+    for (const { method, route, inFlight } of routes) gauge.inc({ method, route }, inFlight)
+  })
+  fastify.addHook('onClose', (_fastify, done) => {
+    forget?.()
+    done()
+  })
+
+  // In a scope of its own, Fastify's other requests are none of ours; the root's prototype is no Fastify.
+  if (Object.getPrototypeOf(fastify) === Object.prototype) {
+    fastify.server.on('request', (request: RawRequest, response: RawResponse) => guard(() => exchanges.arrived(request, response)))
+  }
+}

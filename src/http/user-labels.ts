@@ -1,0 +1,43 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Trouble } from '../trouble.js'
+import { OTHER } from './routes.js'
+
+/** Gives a label's value for a request that has ended; what is not a string or number is an empty value. */
+export type LabelResolver = (request: FastifyRequest, reply: FastifyReply) => string | number | undefined | null
+
+/** Values one label may take; the next new one becomes `_OTHER`. */
+export const MAX_LABEL_VALUES = 100
+/** The value where the resolver threw. */
+export const FAILED = '_ERROR'
+
+/** The labels that a user adds, bounded. */
+export class UserLabels {
+  readonly names: readonly string[]
+  readonly #resolvers: ReadonlyArray<{ name: string, resolve: LabelResolver, seen: Set<string> }>
+  readonly #trouble: Trouble
+
+  constructor (resolvers: Readonly<Record<string, LabelResolver>>, trouble: Trouble) {
+    this.names = Object.keys(resolvers)
+    this.#resolvers = Object.entries(resolvers).map(([name, resolve]) => ({ name, resolve, seen: new Set() }))
+    this.#trouble = trouble
+  }
+
+  /** A value for each name, in order; empty ones where the request never came to Fastify. */
+  of (request: FastifyRequest | undefined, reply: FastifyReply | undefined): readonly string[] {
+    return this.#resolvers.map(({ name, resolve, seen }) => {
+      if (request === undefined || reply === undefined) return ''
+      try {
+        const answer = resolve(request, reply)
+        if (typeof answer !== 'string' && typeof answer !== 'number') return ''
+        const value = String(answer)
+        if (seen.has(value)) return value
+        if (seen.size >= MAX_LABEL_VALUES) return OTHER
+        seen.add(value)
+        return value
+      } catch (error) {
+        this.#trouble.report(`label ${name}`, error)
+        return FAILED
+      }
+    })
+  }
+}

@@ -1,0 +1,136 @@
+import type { RouteShorthandOptions } from 'fastify'
+import type { Scope } from './catalogue.js'
+import { invalidOption } from './errors.js'
+import { HTTP_METRICS, type HttpMetricName } from './http/families.js'
+import type { HttpSettings } from './http/instrument.js'
+import type { LabelResolver } from './http/user-labels.js'
+import { defaultRegistry, isLabelName, isMetricName, isRegistry, type RegistryLike } from './metrics/index.js'
+
+/** The /metrics route: any Fastify route option, and these. */
+export interface EndpointOptions extends RouteShorthandOptions {
+  /** Default: '/metrics'. */
+  path?: string
+  /** Whether requests to the endpoint are in the HTTP metrics themselves. Default: false. */
+  counted?: boolean
+}
+
+/** Options of metricsPlugin; none is needed. */
+export interface MetricsPluginOptions {
+  /** Where the metrics are: a registry of prom-client 15, @prometheus-io/client or @platformatic/prom-client. Default: prom-client's global one. */
+  registry?: RegistryLike
+  /** Goes before the name of every metric of this package, the runtime metrics included. Default: ''. */
+  prefix?: string
+  /** The route that serves the metrics: its path, or its path and any Fastify route options, or false for none. Default: '/metrics'. */
+  endpoint?: string | EndpointOptions | false
+  /** Upper bounds of the histograms. Default: those of the catalogue. */
+  buckets?: {
+    /** Seconds. */
+    duration?: readonly number[]
+    /** Bytes. */
+    size?: readonly number[]
+  }
+  /**
+   * Labels of your own on http_request_duration_seconds, by name: called when the response has ended, its answer is the value.
+   * A label takes 100 values; what comes after is `_OTHER`. One that throws is `_ERROR`, and counted. Default: none.
+   */
+  labels?: Record<string, LabelResolver>
+  /** Routes to leave out: whole templates ('/health') or patterns; '__unmatched__' is what no route matched. Default: none. */
+  excludeRoutes?: ReadonlyArray<string | RegExp>
+  /** HTTP metrics to switch off (false), or those of the catalogue's opt-in ones to switch on (true). */
+  metrics?: Partial<Record<HttpMetricName, boolean>>
+  /** Whether the registry gets prom-client's default metrics of the process and of Node. Default: true. */
+  runtime?: boolean
+  /** Label sets a metric holds at most; what comes after goes to one series labelled `__overflow__`. Default: 10,000. */
+  maxSeries?: number
+}
+
+/** The endpoint's route, or undefined for none. */
+export interface EndpointSettings {
+  readonly path: string
+  readonly counted: boolean
+  readonly route: RouteShorthandOptions
+}
+
+/** Options, checked and complete. */
+export interface Settings {
+  readonly scope: Scope & { readonly registry: RegistryLike, readonly prefix: string }
+  readonly http: HttpSettings
+  readonly endpoint: EndpointSettings | undefined
+  readonly runtime: boolean
+}
+
+const OPTIONS = ['registry', 'prefix', 'endpoint', 'buckets', 'labels', 'excludeRoutes', 'metrics', 'runtime', 'maxSeries'] as const satisfies Array<keyof MetricsPluginOptions>
+/** What Fastify's register() takes beside a plugin's own options. */
+const OF_REGISTER = ['logLevel', 'logSerializers']
+const TAKEN_LABELS = ['method', 'route', 'status_code', 'le']
+
+/**
+ * Checks the options and fills in the defaults; what the caller passed stays as it is.
+ * @throws MetricsError FP_ERR_INVALID_OPTION
+ */
+export function readOptions (options: MetricsPluginOptions): Settings {
+  for (const name of Object.keys(options)) {
+    if (!(OPTIONS as readonly string[]).includes(name) && !OF_REGISTER.includes(name)) {
+      throw invalidOption('metricsPlugin', name, `one of ${OPTIONS.join(', ')}`, (options as Record<string, unknown>)[name])
+    }
+  }
+  const { registry = defaultRegistry, prefix = '', runtime = true, maxSeries, excludeRoutes = [], labels = {}, metrics = {}, buckets = {} } = options
+  check('registry', isRegistry(registry), "a registry of prom-client's shape", registry)
+  check('prefix', prefix === '' || isMetricName(prefix), "letters, digits, '_' and ':', not starting with a digit", prefix)
+  check('runtime', typeof runtime === 'boolean', 'true or false', runtime)
+  check('maxSeries', maxSeries === undefined || (Number.isInteger(maxSeries) && maxSeries > 0), 'a whole number from 1 on', maxSeries)
+  check('excludeRoutes', Array.isArray(excludeRoutes) && excludeRoutes.every((route) => typeof route === 'string' || route instanceof RegExp), 'an array of strings and regular expressions', excludeRoutes)
+  checkLabels(labels)
+  checkMetrics(metrics)
+  checkBuckets(buckets)
+  return {
+    scope: { registry, prefix, maxSeries },
+    http: { metrics, labels, excludeRoutes, durationBuckets: buckets.duration, sizeBuckets: buckets.size },
+    endpoint: readEndpoint(options.endpoint ?? '/metrics'),
+    runtime
+  }
+}
+
+function readEndpoint (endpoint: string | EndpointOptions | false): EndpointSettings | undefined {
+  if (endpoint === false) return undefined
+  if (typeof endpoint === 'string') return readEndpoint({ path: endpoint })
+  check('endpoint', isRecord(endpoint), "a path, an object with Fastify's route options, or false", endpoint)
+  const { path = '/metrics', counted = false, ...route } = endpoint
+  check(path === endpoint.path ? 'endpoint' : 'endpoint.path', typeof path === 'string' && path.startsWith('/'), "a path that starts with '/'", path)
+  check('endpoint.counted', typeof counted === 'boolean', 'true or false', counted)
+  return { path, counted, route }
+}
+
+function checkLabels (labels: unknown): void {
+  check('labels', isRecord(labels), 'an object of functions by label name', labels)
+  for (const [name, resolve] of Object.entries(labels as object)) {
+    check(`labels.${name}`, isLabelName(name) && !name.startsWith('__'), 'named with letters, digits and _, not starting with a digit or __', name)
+    check(`labels.${name}`, !TAKEN_LABELS.includes(name), `named other than ${TAKEN_LABELS.join(', ')}`, name)
+    check(`labels.${name}`, typeof resolve === 'function', 'a function of the request and the reply', resolve)
+  }
+}
+
+function checkMetrics (metrics: unknown): void {
+  check('metrics', isRecord(metrics), 'an object of true and false by metric name', metrics)
+  for (const [name, on] of Object.entries(metrics as object)) {
+    if (!(HTTP_METRICS as string[]).includes(name)) throw invalidOption('metricsPlugin', `metrics.${name}`, `one of ${HTTP_METRICS.join(', ')}`, on)
+    check(`metrics.${name}`, typeof on === 'boolean', 'true or false', on)
+  }
+}
+
+function checkBuckets (buckets: unknown): void {
+  check('buckets', isRecord(buckets), 'an object with duration and size', buckets)
+  for (const [name, bounds] of Object.entries(buckets as object)) {
+    if (name !== 'duration' && name !== 'size') throw invalidOption('metricsPlugin', `buckets.${name}`, 'duration or size', bounds)
+    const grows = Array.isArray(bounds) && bounds.length > 0 && bounds.every((bound, i) => Number.isFinite(bound) && (i === 0 || bound > bounds[i - 1]))
+    check(`buckets.${name}`, bounds === undefined || grows, 'an array of finite numbers, each greater than the one before', bounds)
+  }
+}
+
+function check (option: string, right: boolean, expected: string, got: unknown): void {
+  if (!right) throw invalidOption('metricsPlugin', option, expected, got)
+}
+
+function isRecord (value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,380 @@
+import { once } from 'node:events'
+import { ServerResponse } from 'node:http'
+import http2 from 'node:http2'
+import type { Socket } from 'node:net'
+import { PassThrough, Readable } from 'node:stream'
+import type { FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import { exchange, open, service } from '../support/http.js'
+import type { Page } from '../support/page.js'
+
+/** Promise 1: received = finished + aborted + in flight, at every scrape. */
+function checkBooks (t: Test, page: Page): void {
+  const received = page.sum('http_requests_received_total')
+  const ended = page.sum('http_request_duration_seconds_count')
+  t.equal(received, ended + page.sum('http_requests_in_flight'), 'received = finished + aborted + in flight')
+  t.equal(page.sum('http_requests_aborted_total'), page.sum('http_request_duration_seconds_count', { status_code: '499' }), 'aborted are those of 499')
+  t.equal(page.sum('metrics_instrumentation_errors_total'), 0, 'nothing went wrong inside')
+}
+
+/** Requests whose responses have all been closed, counted from now on: what a test waits for. */
+function closings (app: FastifyInstance, count: number): Promise<void> {
+  return new Promise((resolve) => {
+    app.server.on('request', (_request, response) => response.on('close', () => { if (--count === 0) setImmediate(resolve) }))
+  })
+}
+
+const ended = (page: Page, labels: Record<string, string>) => page.sum('http_request_duration_seconds_count', labels)
+const get = (path: string, method = 'GET') => `${method} ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`
+
+t.test('each way a request can be answered is counted once, under its route', async (t) => {
+  const { port, page } = await service(t, {
+    before: (app) => {
+      app.register(async (child) => { child.get('/before', async () => 'registered before the plugin') })
+      app.addHook('onRequest', async (request, reply) => {
+        if (request.headers['x-early'] === 'answer') return reply.code(401).send('no')
+        if (request.headers['x-early'] === 'throw') throw new Error('early')
+      })
+    },
+    routes: (app) => {
+      app.get('/ok', async () => ({ hello: 'world' }))
+      app.get('/items/:id', async () => 'item')
+      app.post('/body', { bodyLimit: 100 }, async (request) => request.body)
+      app.post('/schema', { schema: { body: { type: 'object', required: ['name'], properties: { name: { type: 'string' } } } } }, async () => 'valid')
+      app.get('/throws', async () => { throw new TypeError('handler') })
+      app.get('/throws-sync', () => { throw new RangeError('handler') })
+      app.get('/hook-throws', { preHandler: async () => { throw new Error('hook') } }, async () => 'never')
+      app.get('/hijacked', (_request, reply) => {
+        reply.hijack()
+        reply.raw.end('raw')
+      })
+      app.get('/stream', (_request, reply) => { reply.send(Readable.from(['a', 'b'])) })
+      app.get('/call-not-found', (_request, reply) => { reply.callNotFound() })
+      app.options('/ok', async () => '')
+      app.register(async (child) => {
+        child.setNotFoundHandler(async (_request, reply) => reply.code(404).send('child'))
+        child.get('/here', async () => 'here')
+      }, { prefix: '/child' })
+    }
+  })
+  const json = (path: string, body: string) => `POST ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+  const early = (how: string) => `GET /ok HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Early: ${how}\r\n\r\n`
+  const requests: Array<[request: string, labels: Record<string, string>]> = [
+    [get('/ok'), { method: 'GET', route: '/ok', status_code: '200' }],
+    [get('/ok', 'HEAD'), { method: 'HEAD', route: '/ok', status_code: '200' }],
+    [get('/ok', 'OPTIONS'), { method: 'OPTIONS', route: '/ok', status_code: '200' }],
+    [get('/items/1'), { method: 'GET', route: '/items/:id', status_code: '200' }],
+    [get('/before'), { method: 'GET', route: '/before', status_code: '200' }],
+    [get('/nowhere'), { method: 'GET', route: '__unmatched__', status_code: '404' }],
+    [get('/ok', 'DELETE'), { method: 'DELETE', route: '__unmatched__', status_code: '404' }],
+    [get('/ok', 'PROPFIND'), { method: '_OTHER', route: '__unmatched__', status_code: '404' }],
+    [get('/child/nowhere'), { method: 'GET', route: '__unmatched__', status_code: '404' }],
+    [get('/child/here'), { method: 'GET', route: '/child/here', status_code: '200' }],
+    [get('/%'), { method: 'GET', route: '__unmatched__', status_code: '400' }],
+    [early('answer'), { method: 'GET', route: '/ok', status_code: '401' }],
+    [early('throw'), { method: 'GET', route: '/ok', status_code: '500' }],
+    [get('/throws'), { method: 'GET', route: '/throws', status_code: '500' }],
+    [get('/throws-sync'), { method: 'GET', route: '/throws-sync', status_code: '500' }],
+    [get('/hook-throws'), { method: 'GET', route: '/hook-throws', status_code: '500' }],
+    [get('/hijacked'), { method: 'GET', route: '/hijacked', status_code: '200' }],
+    [get('/stream'), { method: 'GET', route: '/stream', status_code: '200' }],
+    [get('/call-not-found'), { method: 'GET', route: '/call-not-found', status_code: '404' }],
+    [json('/body', '{"a":1}'), { method: 'POST', route: '/body', status_code: '200' }],
+    [json('/body', '{"a":'), { method: 'POST', route: '/body', status_code: '400' }],
+    [json('/body', JSON.stringify('x'.repeat(200))), { method: 'POST', route: '/body', status_code: '413' }],
+    [json('/body', '').replace('application/json', 'no/such'), { method: 'POST', route: '/body', status_code: '415' }],
+    [json('/schema', '{}'), { method: 'POST', route: '/schema', status_code: '400' }]
+  ]
+  for (const [request, labels] of requests) {
+    const before = ended(await page(), labels)
+    t.match(await exchange(port, request), new RegExp(`^HTTP/1.1 ${labels.status_code}`), `the client got ${labels.status_code}`)
+    const after = await page()
+    t.equal(ended(after, labels), before + 1, `${request.split(' HTTP')[0]} is ${JSON.stringify(labels)}`)
+    checkBooks(t, after)
+  }
+  const last = await page()
+  t.equal(last.sum('http_requests_received_total'), requests.length)
+  t.same(last.of('http_exceptions_total').map(({ labels }) => labels).sort((a, b) => String(a.route).localeCompare(String(b.route)) || String(a.type).localeCompare(String(b.type))), [
+    { type: 'FST_ERR_CTP_BODY_TOO_LARGE', method: 'POST', route: '/body' },
+    { type: 'FST_ERR_CTP_INVALID_JSON_BODY', method: 'POST', route: '/body' },
+    { type: 'FST_ERR_CTP_INVALID_MEDIA_TYPE', method: 'POST', route: '/body' },
+    { type: 'Error', method: 'GET', route: '/hook-throws' },
+    { type: 'Error', method: 'GET', route: '/ok' },
+    { type: 'FST_ERR_VALIDATION', method: 'POST', route: '/schema' },
+    { type: 'TypeError', method: 'GET', route: '/throws' },
+    { type: 'RangeError', method: 'GET', route: '/throws-sync' }
+  ])
+  t.equal(last.sum('http_responses_streamed_total'), 1, 'one response was streamed')
+  t.equal(last.sum('http_handler_duration_seconds_count', { route: '/hook-throws' }), 0, 'a failed hook is no run of the handler')
+  for (const route of ['/throws', '/throws-sync', '/hijacked', '/stream']) t.equal(last.sum('http_handler_duration_seconds_count', { route }), 1, `the handler of ${route} ran`)
+})
+
+t.test('a client that leaves is observed as 499, wherever the request was', async (t) => {
+  const stream = new PassThrough()
+  const entered = new PassThrough()
+  const { app, port, page } = await service(t, {
+    before: (app) => {
+      app.addHook('onRequest', (request, _reply, done) => {
+        if (request.headers['x-early'] === 'hold') entered.emit('entered')
+        else done()
+      })
+    },
+    routes: (app) => {
+      app.get('/handler', async () => {
+        entered.emit('entered')
+        await once(entered, 'release')
+        return 'late'
+      })
+      app.get('/stream', (_request, reply) => {
+        stream.write('first')
+        return reply.send(stream)
+      })
+      app.post('/upload', async (request) => request.body)
+    }
+  })
+
+  await t.test('in the handler', async (t) => {
+    const socket = await open(port)
+    const gone = closings(app, 1)
+    socket.write(get('/handler'))
+    await once(entered, 'entered')
+    t.equal((await page()).sum('http_requests_in_flight', { route: '/handler' }), 1, 'it is in flight')
+    socket.destroy()
+    await gone
+    const after = await page()
+    t.equal(ended(after, { route: '/handler', status_code: '499' }), 1)
+    t.equal(after.sum('http_requests_in_flight', { route: '/handler' }), 0)
+    entered.emit('release')
+    checkBooks(t, after)
+  })
+
+  await t.test('in the middle of a stream', async (t) => {
+    const socket = await open(port)
+    const gone = closings(app, 1)
+    socket.write(get('/stream'))
+    await once(socket, 'data')
+    t.equal((await page()).sum('http_requests_in_flight', { route: '/stream' }), 1, 'it is in flight')
+    socket.destroy()
+    await gone
+    const after = await page()
+    t.equal(ended(after, { route: '/stream' }), 1)
+    t.equal(ended(after, { route: '/stream', status_code: '499' }), 1)
+    t.equal(after.sum('http_response_size_bytes_count', { route: '/stream' }) + after.sum('http_responses_streamed_total', { route: '/stream' }), 0, 'it is no response')
+    checkBooks(t, after)
+  })
+
+  await t.test('in the middle of an upload', async (t) => {
+    const socket = await open(port)
+    const arrived = once(app.server, 'request')
+    const gone = closings(app, 1)
+    socket.write('POST /upload HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"half":')
+    await arrived
+    socket.destroy()
+    await gone
+    const after = await page()
+    t.equal(ended(after, { route: '/upload' }), 1)
+    t.equal(ended(after, { route: '/upload', status_code: '499' }), 1)
+    t.equal(after.sum('http_request_size_bytes_count', { route: '/upload' }), 0, 'a body that did not arrive has no size')
+    checkBooks(t, after)
+  })
+
+  await t.test('while a hook of a plugin registered earlier holds it', async (t) => {
+    const socket = await open(port)
+    const gone = closings(app, 1)
+    socket.write('GET /handler HTTP/1.1\r\nHost: x\r\nX-Early: hold\r\n\r\n')
+    await once(entered, 'entered')
+    socket.destroy()
+    await gone
+    const after = await page()
+    t.equal(ended(after, { route: '__unmatched__', status_code: '499' }), 1, 'no hook of ours could say its route')
+    checkBooks(t, after)
+  })
+})
+
+t.test('pipelined requests are each counted, the finished and the abandoned', async (t) => {
+  const held = new PassThrough()
+  const { app, port, page } = await service(t, {
+    routes: (app) => {
+      app.get('/quick', async () => 'quick')
+      app.get('/slow', async () => {
+        held.emit('entered')
+        await once(held, 'never')
+      })
+    }
+  })
+  const connected = once(app.server, 'connection')
+  const socket = await open(port)
+  const [connection] = await connected as [Socket]
+  const gone = new Promise((resolve) => connection.on('close', resolve))
+  const entered = once(held, 'entered')
+  const keep = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`
+  socket.write(keep('/quick') + keep('/quick') + keep('/slow') + keep('/quick'))
+  await entered
+  socket.destroy()
+  await gone
+  await new Promise(setImmediate)
+  const after = await page()
+  t.equal(after.sum('http_requests_received_total'), 4)
+  t.equal(ended(after, { route: '/quick', status_code: '200' }), 2)
+  t.equal(ended(after, { status_code: '499' }), 2, 'the slow one, and the one that waited behind it')
+  checkBooks(t, after)
+})
+
+t.test('timeouts: of the handler an answer, of the connection an abort', async (t) => {
+  const { app, port, page } = await service(t, {
+    server: { connectionTimeout: 60 },
+    routes: (app) => {
+      app.get('/handler-timeout', { handlerTimeout: 20 }, async () => new Promise(() => {}))
+      app.get('/connection-timeout', async () => new Promise(() => {}))
+    }
+  })
+  t.match(await exchange(port, get('/handler-timeout')), /^HTTP\/1.1 503/)
+  const gone = closings(app, 1)
+  t.equal(await exchange(port, get('/connection-timeout')), '', 'the server closed the connection')
+  await gone
+  const after = await page()
+  t.equal(ended(after, { route: '/handler-timeout', status_code: '503' }), 1)
+  t.equal(after.sum('http_exceptions_total', { type: 'FST_ERR_HANDLER_TIMEOUT' }), 1)
+  t.equal(ended(after, { route: '/connection-timeout', status_code: '499' }), 1)
+  checkBooks(t, after)
+})
+
+t.test('a server that is closing answers 503 without hooks, and counts it', async (t) => {
+  const held = new PassThrough()
+  const { app, port, page } = await service(t, {
+    server: { forceCloseConnections: false },
+    routes: (app) => {
+      app.get('/slow', async () => {
+        held.emit('entered')
+        await once(held, 'release')
+        return 'done'
+      })
+    }
+  })
+  const socket = await open(port)
+  const entered = once(held, 'entered')
+  socket.write('GET /slow HTTP/1.1\r\nHost: x\r\n\r\n')
+  await entered
+  const closing = new Promise((resolve) => app.server.close(resolve))
+  const closed = app.close()
+  const refused = closings(app, 1)
+  socket.write('GET /slow HTTP/1.1\r\nHost: x\r\n\r\n')
+  await new Promise<void>((resolve) => app.server.once('request', () => resolve()))
+  held.emit('release')
+  await refused
+  const after = await page()
+  t.equal(ended(after, { route: '/slow', status_code: '200' }), 1)
+  t.equal(ended(after, { route: '__unmatched__', status_code: '503' }), 1)
+  checkBooks(t, after)
+  socket.destroy()
+  await Promise.all([closing, closed])
+})
+
+t.test('an upgraded connection ends as 101, not as an abort', async (t) => {
+  const { app, port, page } = await service(t, {
+    routes: (app) => { app.get('/socket', (_request, reply) => { reply.hijack() }) }
+  })
+  const closed = new Promise((resolve) => {
+    app.server.on('upgrade', (request, connection) => {
+      const response = new ServerResponse(request)
+      response.assignSocket(connection as Socket)
+      app.routing(request, response)
+      connection.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n')
+      connection.on('end', () => connection.end()).on('close', () => setImmediate(resolve)).resume()
+    })
+  })
+  const socket = await open(port)
+  socket.write('GET /socket HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n')
+  await once(socket, 'data')
+  t.equal((await page()).sum('http_requests_in_flight', { route: '/socket' }), 1)
+  socket.end()
+  await closed
+  const after = await page()
+  t.equal(ended(after, { route: '/socket', status_code: '101' }), 1)
+  t.equal(after.sum('http_requests_aborted_total'), 0)
+  checkBooks(t, after)
+})
+
+t.test('inject is counted like a request', async (t) => {
+  const { app, page } = await service(t, {
+    before: (app) => {
+      app.addHook('onRequest', async (request, reply) => { if (request.headers['x-early'] !== undefined) return reply.code(401).send('no') })
+    },
+    routes: (app) => {
+      app.get('/ok', async () => 'ok')
+      app.post('/body', async (request) => request.body)
+    }
+  })
+  await app.inject('/ok')
+  await app.inject({ url: '/ok', headers: { 'x-early': '1' } })
+  await app.inject({ method: 'POST', url: '/body', payload: { a: 1 } })
+  await app.inject('/nowhere')
+  await app.inject('/%')
+  const after = await page()
+  t.equal(ended(after, { route: '/ok', status_code: '200' }), 1)
+  t.equal(ended(after, { route: '/ok', status_code: '401' }), 1)
+  t.equal(ended(after, { route: '__unmatched__', status_code: '404' }), 1)
+  t.equal(after.sum('http_request_size_bytes_sum', { route: '/body' }), 7)
+  t.equal(after.sum('http_response_size_bytes_sum', { route: '/body' }), 7)
+  checkBooks(t, after)
+})
+
+t.test('HTTP/2: finished, reset in the handler and reset in the middle of a stream', async (t) => {
+  const held = new PassThrough()
+  const stream = new PassThrough()
+  const { app, port, page } = await service(t, {
+    server: { http2: true } as never,
+    routes: (app) => {
+      app.get('/ok', async () => ({ hello: 'world' }))
+      app.post('/echo', async (request) => request.body)
+      app.get('/slow', async () => {
+        held.emit('entered')
+        await once(held, 'never')
+      })
+      app.get('/stream', (_request, reply) => {
+        stream.write('first')
+        return reply.send(stream)
+      })
+    }
+  })
+  const session = http2.connect(`http://127.0.0.1:${port}`)
+  t.teardown(() => session.destroy())
+  const request = (headers: http2.OutgoingHttpHeaders, body?: string) => {
+    const stream = session.request(headers, { endStream: body === undefined })
+    stream.on('error', () => {})
+    if (body !== undefined) stream.end(body)
+    return stream
+  }
+  const done = async (stream: http2.ClientHttp2Stream) => {
+    stream.resume()
+    await once(stream, 'close')
+  }
+
+  await done(request({ ':path': '/ok' }))
+  await done(request({ ':path': '/echo', ':method': 'POST', 'content-type': 'text/plain' }, 'twelve bytes'))
+  await done(request({ ':path': '/nowhere' }))
+
+  const slow = request({ ':path': '/slow' })
+  await once(held, 'entered')
+  let gone = closings(app, 1)
+  const early = request({ ':path': '/slow' })
+  await once(held, 'entered')
+  early.close(http2.constants.NGHTTP2_CANCEL)
+  await gone
+
+  gone = closings(app, 1)
+  const streamed = request({ ':path': '/stream' })
+  await once(streamed, 'data')
+  streamed.close(http2.constants.NGHTTP2_CANCEL)
+  await gone
+
+  const after = await page()
+  t.equal(ended(after, { route: '/ok', status_code: '200' }), 1)
+  t.equal(after.sum('http_request_size_bytes_sum', { route: '/echo' }), 12, 'a body without a content-length is counted')
+  t.equal(ended(after, { route: '__unmatched__', status_code: '404' }), 1)
+  t.equal(ended(after, { route: '/slow', status_code: '499' }), 1)
+  t.equal(after.sum('http_requests_in_flight', { route: '/slow' }), 1, 'the other slow one goes on')
+  t.equal(ended(after, { route: '/stream', status_code: '499' }), 1)
+  checkBooks(t, after)
+  slow.close()
+})

@@ -1,0 +1,219 @@
+import Fastify from 'fastify'
+import * as prometheusIo from '@prometheus-io/client'
+import * as platformatic from '@platformatic/prom-client'
+import { Counter as PromCounter, Registry, register } from 'prom-client'
+import { execFileSync } from 'node:child_process'
+import t from 'tap'
+import { Counter, metricsPlugin, type MetricsPluginOptions } from '../../src/index.js'
+import { exchange, service } from '../support/http.js'
+import { Page } from '../support/page.js'
+
+t.test('every wrong option is refused at registration, by name, with what was expected and what came', async (t) => {
+  const wrong: Array<[options: unknown, message: RegExp]> = [
+    [{ endpoint: 'metrics' }, /option 'endpoint' must be a path that starts with '\/', got 'metrics'/],
+    [{ endpoint: { path: 'x' } }, /option 'endpoint(\.path)?' must be a path/],
+    [{ endpoint: { path: 5 } }, /option 'endpoint(\.path)?' must be a path that starts with '\/', got 5/],
+    [{ endpoint: true }, /option 'endpoint' must be a path, an object .* got true/],
+    [{ endpoint: { counted: 'no' } }, /option 'endpoint.counted' must be true or false, got 'no'/],
+    [{ registry: {} }, /option 'registry' must be a registry of prom-client's shape, got {}/],
+    [{ prefix: '1-' }, /option 'prefix' must be letters, .* got '1-'/],
+    [{ runtime: 1 }, /option 'runtime' must be true or false, got 1/],
+    [{ maxSeries: 0 }, /option 'maxSeries' must be a whole number from 1 on, got 0/],
+    [{ maxSeries: '10' }, /option 'maxSeries' must be a whole number/],
+    [{ excludeRoutes: '/health' }, /option 'excludeRoutes' must be an array/],
+    [{ excludeRoutes: [5] }, /option 'excludeRoutes' must be an array/],
+    [{ labels: { 'a-b': () => '' } }, /option 'labels.a-b' must be named/],
+    [{ labels: { method: () => '' } }, /option 'labels.method' must be named other than/],
+    [{ labels: { tenant: 'x' } }, /option 'labels.tenant' must be a function/],
+    [{ labels: [] }, /option 'labels' must be an object/],
+    [{ metrics: { nope: true } }, /option 'metrics.nope' must be one of http_requests_received_total/],
+    [{ metrics: { http_exceptions_total: 'off' } }, /option 'metrics.http_exceptions_total' must be true or false, got 'off'/],
+    [{ buckets: [1, 2] }, /option 'buckets' must be an object/],
+    [{ buckets: { time: [1] } }, /option 'buckets.time' must be duration or size/],
+    [{ buckets: { duration: [2, 1] } }, /option 'buckets.duration' must be an array of finite numbers/],
+    [{ buckets: { size: [] } }, /option 'buckets.size' must be/],
+    [{ metric: {} }, /option 'metric' must be one of registry, prefix/]
+  ]
+  for (const [options, message] of wrong) {
+    const app = Fastify()
+    app.register(metricsPlugin, { registry: new Registry(), ...options as MetricsPluginOptions })
+    const error = await app.ready().then(() => undefined, (error) => error)
+    t.match(error, { code: 'FP_ERR_INVALID_OPTION', message }, `${JSON.stringify(options)} is refused`)
+    await app.close()
+  }
+  const app = Fastify()
+  await app.register(metricsPlugin, { registry: new Registry() })
+  t.throws(() => app.get('/', { config: { metrics: { route: '' } } }, async () => ''),
+    { code: 'FP_ERR_INVALID_OPTION', message: /route '\/' option 'config.metrics' must be false or { route: 'name' }, got { route: '' }/ })
+})
+
+t.test('the options are not changed, and the defaults need none', async (t) => {
+  t.teardown(() => register.clear())
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(metricsPlugin)
+  app.get('/', async () => 'ok')
+  await app.inject('/')
+  const { body, headers } = await app.inject('/metrics')
+  t.equal(headers['content-type'], 'text/plain; version=0.0.4; charset=utf-8')
+  const page = new Page(body)
+  t.equal(page.sum('http_requests_received_total', { route: '/' }), 1)
+  t.equal(page.sum('http_requests_received_total', { route: '/metrics' }), 0, 'the endpoint itself is not counted')
+  t.equal(page.of('process_cpu_user_seconds_total').length, 1, 'runtime metrics are there')
+  t.equal(app.metrics.registry, register)
+
+  const options = Object.freeze({ registry: new Registry(), endpoint: Object.freeze({ path: '/m', counted: true, logLevel: 'silent' as const }), buckets: Object.freeze({ duration: Object.freeze([1]) }) })
+  const second = Fastify()
+  t.teardown(() => second.close())
+  await second.register(metricsPlugin, options)
+  await second.inject('/m')
+  const counted = new Page((await second.inject('/m')).body)
+  t.equal(counted.sum('http_requests_received_total', { route: '/m' }), 2, 'the endpoint is counted where asked')
+  t.same(counted.of('http_request_duration_seconds_bucket', { route: '/m' }).map(({ labels }) => labels.le), ['1', '+Inf'])
+})
+
+t.test('the endpoint takes Fastify route options, so a hook protects it; false leaves it out', async (t) => {
+  const guarded = await service(t, {
+    options: { endpoint: { path: '/internal/metrics', onRequest: async (request, reply) => { if (request.headers.authorization !== 'let me') return reply.code(401).send() } } }
+  })
+  t.equal((await guarded.app.inject('/internal/metrics')).statusCode, 401)
+  t.equal((await guarded.app.inject({ url: '/internal/metrics', headers: { authorization: 'let me' } })).statusCode, 200)
+  const without = await service(t, { options: { endpoint: false } })
+  t.equal((await without.app.inject('/metrics')).statusCode, 404)
+  t.match(await without.app.metrics.render(), /http_requests_received_total/)
+})
+
+t.test('routes are left out or renamed, by the plugin and by themselves', async (t) => {
+  const { app, page } = await service(t, {
+    options: { excludeRoutes: ['/health', /^\/internal\//g, '__unmatched__'] },
+    routes: (app) => {
+      for (const path of ['/health', '/healthy', '/internal/a', '/internal/b']) app.get(path, async () => 'ok')
+      app.get('/quiet', { config: { metrics: false } }, async () => { throw new Error('quiet') })
+      app.get('/a/:b/:c', { config: { metrics: { route: 'named' } } }, async () => 'ok')
+    }
+  })
+  for (const path of ['/health', '/healthy', '/internal/a', '/internal/b', '/internal/b', '/quiet', '/a/1/2', '/nowhere']) await app.inject(path)
+  const body = await page()
+  t.same(body.values('http_requests_received_total', 'route'), ['/healthy', 'named'])
+  t.same(body.values('http_request_duration_seconds_count', 'route'), ['/healthy', 'named'])
+  t.same(body.values('http_handler_duration_seconds_count', 'route'), ['/healthy', 'named'])
+  t.same(body.of('http_exceptions_total'), [])
+})
+
+t.test('labels of the user are bounded, and one that throws is counted and hidden', async (t) => {
+  const { app, page, port } = await service(t, {
+    options: {
+      labels: {
+        tenant: (request) => request.headers['x-tenant'] as string,
+        plan: (_request, reply) => { if (reply.statusCode === 200) throw new Error('no plan'); return 'free' }
+      }
+    },
+    routes: (app) => { app.get('/', async () => 'ok') }
+  })
+  for (let i = 0; i < 150; i++) t.equal((await app.inject({ url: '/', headers: { 'x-tenant': `tenant ${i}` } })).body, 'ok')
+  await app.inject('/nowhere')
+  await exchange(port, 'GET /% HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+  const body = await page()
+  const tenants = body.values('http_request_duration_seconds_count', 'tenant')
+  t.equal(tenants.filter((tenant) => tenant.startsWith('tenant')).length, 100)
+  t.equal(body.sum('http_request_duration_seconds_count', { tenant: '_OTHER' }), 50)
+  t.equal(body.sum('http_request_duration_seconds_count', { tenant: '', plan: 'free' }), 1)
+  t.equal(body.sum('http_request_duration_seconds_count', { tenant: '', plan: '' }), 1, 'a request that never came to Fastify has no labels')
+  t.equal(body.sum('http_request_duration_seconds_count', { plan: '_ERROR' }), 150)
+  t.equal(body.sum('metrics_instrumentation_errors_total', { source: 'label plan' }), 150)
+})
+
+t.test('registered twice, in two services and in every test, it is safe', async (t) => {
+  const registry = new Registry()
+  for (let i = 0; i < 2; i++) {
+    const app = Fastify()
+    app.register(metricsPlugin, { registry })
+    app.register(metricsPlugin, { registry })
+    app.register(async (child) => { child.register(metricsPlugin, { registry }) })
+    app.get('/', async () => 'ok')
+    await app.inject('/')
+    const body = new Page((await app.inject('/metrics')).body)
+    t.equal(body.sum('http_requests_received_total', { route: '/' }), i + 1, 'each request once')
+    t.equal(body.sum('http_requests_in_flight', { route: '/' }), 0)
+    t.equal(body.of('metrics_series_dropped_total', { metric: 'http_requests_received_total' }).length, 1)
+    await app.close()
+  }
+  const conflict = Fastify()
+  conflict.register(metricsPlugin, { registry, buckets: { duration: [1, 2] } })
+  await t.rejects(async () => { await conflict.ready() }, { code: 'FP_ERR_METRIC_CONFLICT', message: /'http_request_duration_seconds' as histogram\(.*'prefix' or a 'registry'/ })
+})
+
+t.test('in a scope of its own it sees that scope alone', async (t) => {
+  const registry = new Registry()
+  const app = Fastify()
+  t.teardown(() => app.close())
+  app.register(async (scope) => {
+    scope.register(metricsPlugin, { registry, runtime: false, endpoint: false })
+    scope.get('/in', async () => 'in')
+  })
+  app.get('/out', async () => 'out')
+  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+  for (const path of ['/in', '/out', '/%']) await (await fetch(url + path)).text()
+  t.same(new Page(await registry.metrics()).values('http_requests_received_total', 'route'), ['/in'])
+})
+
+t.test('one page: ours and the users\', a prefix before every name of ours, one failing metric costs only itself', async (t) => {
+  const registry = new Registry()
+  const walks = new PromCounter({ name: 'walks_started', help: 'Walks.', registers: [registry] })
+  walks.inc(2)
+  new Counter({ name: 'ours', help: 'Ours.', registers: [registry] }).inc(3)
+  let broken = true
+  // eslint-disable-next-line no-new -- a metric registers itself
+  new PromCounter({ name: 'broken', help: 'Broken.', registers: [registry], collect () { if (broken) throw new Error('no value') } })
+  registry.setDefaultLabels({ zone: 'eu' })
+  const app = Fastify()
+  t.teardown(() => app.close())
+  app.register(metricsPlugin, { registry, prefix: 'dogs_' })
+  app.get('/', async () => 'ok')
+  await app.inject('/')
+  let body = new Page((await app.inject('/metrics')).body)
+  t.equal(body.sum('walks_started', { zone: 'eu' }), 2)
+  t.equal(body.sum('ours'), 3)
+  t.equal(body.sum('dogs_http_requests_received_total', { zone: 'eu' }), 1)
+  t.equal(body.of('dogs_process_cpu_user_seconds_total').length, 1)
+  t.same(body.of('broken'), [])
+  broken = false
+  body = new Page((await app.inject('/metrics')).body)
+  t.equal(body.of('broken').length, 1)
+  t.equal(body.sum('dogs_metrics_instrumentation_errors_total', { source: 'metric broken' }), 1)
+  for (const { name } of body.samples) t.match(name, /^(dogs_|walks_started|ours|broken)/)
+})
+
+t.test('the registries of the three libraries serve', async (t) => {
+  for (const registry of [new Registry(), new prometheusIo.Registry(), new platformatic.Registry()]) {
+    const app = Fastify()
+    await app.register(metricsPlugin, { registry })
+    app.get('/', async () => 'ok')
+    await app.inject('/')
+    const body = new Page((await app.inject('/metrics')).body)
+    t.equal(body.sum('http_request_duration_seconds_count', { route: '/' }), 1)
+    t.equal(new Page(await registry.metrics()).sum('http_requests_received_total', { route: '/' }), 1, 'the registry prints them itself')
+    t.ok(body.of('nodejs_version_info').length)
+    await app.close()
+  }
+})
+
+t.test('promtool finds nothing wrong with the page', { skip: hasPromtool() ? false : 'promtool is not on this machine' }, async (t) => {
+  const { app } = await service(t, {
+    options: { registry: new Registry() },
+    routes: (app) => { app.get('/"quoted\\:id', async () => { throw new Error('x') }) }
+  })
+  await app.inject('/%22quoted%5Cx')
+  await app.inject('/nowhere')
+  t.equal(execFileSync('promtool', ['check', 'metrics'], { input: await app.metrics.render(), encoding: 'utf8', stdio: ['pipe', 'pipe', 'pipe'] }), '')
+})
+
+function hasPromtool (): boolean {
+  try {
+    execFileSync('promtool', ['--version'], { stdio: 'ignore' })
+    return true
+  } catch {
+    if (process.env.CI !== undefined) throw new Error('promtool is not on the PATH; install Debian\'s prometheus')
+    return false
+  }
+}
