@@ -1,9 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
+import { constants, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2'
+import type { Socket } from 'node:net'
 import type { FastifyReply } from 'fastify'
 
 export type RawRequest = IncomingMessage | Http2ServerRequest
 export type RawResponse = ServerResponse | Http2ServerResponse
+
+const NO_ERROR = constants.NGHTTP2_NO_ERROR
 
 /** Counts the bytes of a body that comes without a length said before. */
 export class BodyCount {
@@ -46,16 +49,22 @@ export function responseBytes (method: string, raw: RawResponse, reply: FastifyR
 }
 
 /** Whether a response went out to its end, asked when it is closed. */
-export function isFlushed (raw: RawResponse): boolean {
-  return 'stream' in raw ? raw.writableEnded && !raw.stream.aborted : raw.writableFinished
+export function isFlushed (request: RawRequest, raw: RawResponse): boolean {
+  if ('stream' in raw) return raw.stream.writableFinished && raw.stream.rstCode === NO_ERROR
+  return raw.writableFinished && !isLost(request.socket)
 }
 
 /**
- * Whether a response went out to its end, asked at its 'finish' or 'error'. An HTTP/2 response emits 'finish' even when its stream was
- * reset, and that of an inject() is ended but never counts as flushed.
+ * Whether a response went out to its end, asked at its 'finish' or 'error': an HTTP/2 response emits 'finish' when its stream was reset too,
+ * one of HTTP/1 when the connection broke with the last of it unsent, and that of an inject() never counts as flushed.
  */
-export function isFinished (raw: RawResponse): boolean {
-  return isFlushed(raw) || (!('stream' in raw) && raw.writableEnded && !raw.destroyed)
+export function isFinished (request: RawRequest, raw: RawResponse): boolean {
+  return isFlushed(request, raw) || (!('stream' in raw) && raw.writableEnded && !raw.destroyed && !isLost(request.socket))
+}
+
+/** Whether a connection is gone with something left to send. */
+function isLost (connection: Socket): boolean {
+  return connection.destroyed && !connection.writableFinished
 }
 
 function lengthOf (said: unknown): number | undefined {

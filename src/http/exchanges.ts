@@ -82,7 +82,7 @@ export class Exchanges {
     const exchange = raw[EXCHANGE] ?? this.#follow(request.raw, raw)
     if (exchange.over) return
     if (exchange.route === undefined) this.#routed(exchange, request, reply)
-    this.#end(exchange, request.raw, raw, isFinished(raw))
+    this.#end(exchange, request.raw, raw, isFinished(request.raw, raw))
   }
 
   threw (request: FastifyRequest, reply: FastifyReply, error: unknown): void {
@@ -109,7 +109,7 @@ export class Exchanges {
       exchange.route = this.#routes.unmatched(request.method ?? '')
       exchange.route?.received((request.socket as { encrypted?: unknown }).encrypted === true)
     }
-    this.#end(exchange, request, raw, isFlushed(raw))
+    this.#end(exchange, request, raw, isFlushed(request, raw))
   }
 
   #follow (request: RawRequest, raw: Followed): Exchange {

@@ -129,6 +129,7 @@ t.test('a client that leaves is observed as 499, wherever the request was', asyn
         stream.write('first')
         return reply.send(stream)
       })
+      app.get('/large', async () => 'x'.repeat(32 * 1024 * 1024))
       app.post('/upload', async (request) => request.body)
     }
   })
@@ -160,6 +161,19 @@ t.test('a client that leaves is observed as 499, wherever the request was', asyn
     t.equal(ended(after, { route: '/stream' }), 1)
     t.equal(ended(after, { route: '/stream', status_code: '499' }), 1)
     t.equal(after.sum('http_response_size_bytes_count', { route: '/stream' }) + after.sum('http_responses_streamed_total', { route: '/stream' }), 0, 'it is no response')
+    checkBooks(t, after)
+  })
+
+  await t.test('in the middle of a body that was sent whole', async (t) => {
+    const socket = await open(port)
+    const gone = closings(app, 1)
+    socket.write(get('/large'))
+    await once(socket, 'data')
+    socket.destroy()
+    await gone
+    const after = await page()
+    t.equal(ended(after, { route: '/large' }), 1)
+    t.equal(ended(after, { route: '/large', status_code: '499' }), 1)
     checkBooks(t, after)
   })
 
@@ -331,6 +345,7 @@ t.test('HTTP/2: finished, reset in the handler and reset in the middle of a stre
         held.emit('entered')
         await once(held, 'never')
       })
+      app.get('/large', async () => 'x'.repeat(8 * 1024 * 1024))
       app.get('/stream', (_request, reply) => {
         stream.write('first')
         return reply.send(stream)
@@ -363,6 +378,12 @@ t.test('HTTP/2: finished, reset in the handler and reset in the middle of a stre
   await gone
 
   gone = closings(app, 1)
+  const large = request({ ':path': '/large' })
+  await once(large, 'data')
+  large.close(http2.constants.NGHTTP2_CANCEL)
+  await gone
+
+  gone = closings(app, 1)
   const streamed = request({ ':path': '/stream' })
   await once(streamed, 'data')
   streamed.close(http2.constants.NGHTTP2_CANCEL)
@@ -375,6 +396,7 @@ t.test('HTTP/2: finished, reset in the handler and reset in the middle of a stre
   t.equal(ended(after, { route: '/slow', status_code: '499' }), 1)
   t.equal(after.sum('http_requests_in_flight', { route: '/slow' }), 1, 'the other slow one goes on')
   t.equal(ended(after, { route: '/stream', status_code: '499' }), 1)
+  t.equal(ended(after, { route: '/large', status_code: '499' }), 1, 'a body that was sent whole and did not arrive')
   checkBooks(t, after)
   slow.close()
 })

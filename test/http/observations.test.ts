@@ -64,6 +64,12 @@ t.test('durations: the whole request holds its handler, the handler only itself'
     routes: (app) => {
       app.get('/async', { preHandler: async () => { await wait(20) } }, async () => 'quick')
       app.get('/callback', (_request, reply) => { setTimeout(() => reply.send('late'), 20) })
+      app.get('/slow-stream', (_request, reply) => {
+        const stream = new PassThrough()
+        stream.write('first')
+        setTimeout(() => stream.end('last'), 20)
+        reply.send(stream)
+      })
       app.get('/works-on', async (_request, reply) => {
         await reply.send('sent')
         await once(gate, 'release')
@@ -72,17 +78,18 @@ t.test('durations: the whole request holds its handler, the handler only itself'
       app.get('/error', async (_request, reply) => reply.code(418).send(new Error('teapot')))
     }
   })
-  for (const path of ['/async', '/callback', '/works-on', '/error']) await (await fetch(url + path)).text()
+  for (const path of ['/async', '/callback', '/slow-stream', '/works-on', '/error']) await (await fetch(url + path)).text()
   const body = await page()
   const whole = (route: string) => body.sum('http_request_duration_seconds_sum', { route })
   const handler = (route: string) => body.sum('http_handler_duration_seconds_sum', { route })
-  for (const route of ['/async', '/callback', '/works-on', '/error']) {
+  for (const route of ['/async', '/callback', '/slow-stream', '/works-on', '/error']) {
     t.equal(body.sum('http_handler_duration_seconds_count', { route }), 1, `${route} has one handler run`)
     t.ok(handler(route) <= whole(route), `the handler of ${route} is within its request`)
   }
   t.ok(whole('/async') >= 0.019, 'hooks are in the whole')
   t.ok(handler('/async') < whole('/async') - 0.015, 'and not in the handler')
   t.ok(handler('/callback') >= 0.019, 'a handler that answers from a callback ends with its answer')
+  t.ok(handler('/slow-stream') < whole('/slow-stream') - 0.015, 'a handler that sends a stream ends there, and the stream goes on')
   gate.emit('release')
   await app.inject('/async')
   t.equal((await page()).sum('http_handler_duration_seconds_count', { route: '/works-on' }), 1, 'work after the answer is no second run')
