@@ -1,7 +1,6 @@
 import { Family, type FamilyConfig, type MetricValue } from './family.js'
 import type { LabelValue, Labels } from './labels.js'
-import { Child, exemplarOf, type Series } from './series.js'
-import { show } from '../errors.js'
+import { Child, exemplarOf, notANumber, type Series } from './series.js'
 
 /** The one-object form of a write, for families with `enableExemplars`. */
 export interface ExemplarWrite<T extends string = string> {
@@ -15,7 +14,7 @@ export class Counter<T extends string = string> extends Family<T> {
   readonly type = 'counter'
   readonly #bare = new CounterChild(this, [])
 
-  constructor (config: FamilyConfig<T>) {
+  constructor (config: FamilyConfig<T> & ThisType<Counter<T>>) {
     super(config, 1)
     this.reset()
     this.register()
@@ -72,7 +71,7 @@ export class CounterChild<T extends string = string> extends Child<Counter<T>> {
 /** What to add. Checked before a series is looked up, so a refused value leaves no trace. */
 function addendOf (value: number | null | undefined): number {
   if (value === undefined || value === null) return 1
-  if (!Number.isFinite(value)) throw new TypeError(`Value is not a valid number: ${show(value)}`)
+  if (!Number.isFinite(value)) throw notANumber('Value', value)
   if (value < 0) throw new Error('It is not possible to decrease a counter')
   return value
 }

@@ -116,7 +116,7 @@ export abstract class Family<T extends string = string> implements SeriesSource 
   }
 
   /** The labels of a series as an object, in the order of `labelNames`, without those it does not carry. */
-  labelsOf (series: Series): Labels {
+  labelsOf (series: Pick<Series, 'values'>): Labels {
     const labels: Labels = {}
     for (let i = 0; i < this.labelNames.length; i++) {
       const value = series.values[i]
@@ -134,6 +134,7 @@ export abstract class Family<T extends string = string> implements SeriesSource 
     if (this.#overflow === undefined) {
       const overflow = this.labelNames.map(() => OVERFLOW)
       this.#overflow = this.#series.get(overflow) ?? this.#make(overflow)
+      this.#overflow.live = false
     }
     return this.#overflow
   }
@@ -161,9 +162,19 @@ export abstract class Family<T extends string = string> implements SeriesSource 
 
   /** The state as prom-client's registries and `getMetricsAsJSON()` read it, after `collect`. */
   async get (): Promise<MetricObject> {
-    const collected = this.collect?.()
-    if (collected instanceof Promise) await collected
+    const collected = this.collected()
+    if (collected !== undefined) await collected
     return this.read((series) => this.valuesIn(series))
+  }
+
+  /** Runs the user's `collect` with this family as `this`, as prom-client does. */
+  protected collected (): void | Promise<void> {
+    return this.collect?.()
+  }
+
+  /** Whether it is the series of all label sets that have none of their own. */
+  protected isOverflow (series: Series): boolean {
+    return series === this.#overflow
   }
 
   protected abstract valuesIn (series: Series): MetricValue[]
@@ -198,7 +209,7 @@ export abstract class Family<T extends string = string> implements SeriesSource 
 
   #make (values: ReadonlyArray<LabelValue | undefined>): Series {
     const { page, slot } = this.#pages.take()
-    const series: Series = { values, page, slot, live: true, exemplars: undefined }
+    const series: Series = { values: values.map(lasting), page, slot, live: true, exemplars: undefined }
     this.#series.add(series)
     return series
   }
@@ -208,6 +219,11 @@ export abstract class Family<T extends string = string> implements SeriesSource 
     if (series === this.#overflow) this.#overflow = undefined
     this.#pages.give(series)
   }
+}
+
+/** A label's value that cannot change under the tree or keep a caller's object alive, whatever was passed for it. */
+function lasting (value: LabelValue | undefined): LabelValue | undefined {
+  return typeof value === 'number' || value === undefined ? value : `${value}`
 }
 
 /** Whether it is a family of this package, of whichever copy. */

@@ -1,15 +1,14 @@
 import { performance } from 'node:perf_hooks'
 import { Family, type FamilyConfig, type MetricValue } from './family.js'
 import type { LabelValue, Labels } from './labels.js'
-import { Child, type Series } from './series.js'
-import { show } from '../errors.js'
+import { Child, notANumber, type Series } from './series.js'
 
 /** A gauge: a number that goes up and down. A drop-in for prom-client's. */
 export class Gauge<T extends string = string> extends Family<T> {
   readonly type = 'gauge'
   readonly #bare = new GaugeChild(this, [])
 
-  constructor (config: FamilyConfig<T>) {
+  constructor (config: FamilyConfig<T> & ThisType<Gauge<T>>) {
     super(config, 1)
     this.reset()
     this.register()
@@ -19,26 +18,34 @@ export class Gauge<T extends string = string> extends Family<T> {
   set (value: number): void
   set (labels: Labels<T>, value: number): void
   set (first: Labels<T> | number, value?: number): void {
-    this.#child(first).set(typeof first === 'object' ? value as number : first)
+    if (typeof first !== 'object' || first === null) return this.#bare.set(first)
+    const number = numberOf('Value', value)
+    const series = this.resolve(this.valuesFrom(first))
+    series.page[series.slot] = number
   }
 
   /** Adds `value`, 1 unless given. */
   inc (value?: number): void
   inc (labels: Labels<T>, value?: number): void
-  inc (first?: Labels<T> | number, value?: number): void {
-    this.#child(first).inc(typeof first === 'object' ? value : first)
+  inc (first?: Labels<T> | number, value = 1): void {
+    if (typeof first !== 'object' || first === null) return this.#bare.inc(first)
+    const delta = numberOf('Delta', value)
+    const series = this.resolve(this.valuesFrom(first))
+    ;(series.page[series.slot] as number) += delta
   }
 
   /** Takes `value` away, 1 unless given. */
   dec (value?: number): void
   dec (labels: Labels<T>, value?: number): void
-  dec (first?: Labels<T> | number, value?: number): void {
-    this.#child(first).dec(typeof first === 'object' ? value : first)
+  dec (first?: Labels<T> | number, value = 1): void {
+    if (typeof first !== 'object' || first === null) return this.#bare.dec(first)
+    this.inc(first, -value)
   }
 
   /** Sets it to now, in seconds since the epoch. */
   setToCurrentTime (labels?: Labels<T>): void {
-    this.#child(labels).setToCurrentTime()
+    if (labels === undefined) this.#bare.setToCurrentTime()
+    else this.set(labels, Date.now() / 1000)
   }
 
   /** Starts a timer; the function it returns sets the gauge to the seconds since, and returns them. */
@@ -67,26 +74,22 @@ export class Gauge<T extends string = string> extends Family<T> {
   protected override valuesIn (series: Series): MetricValue[] {
     return [{ value: series.page[series.slot] as number, labels: this.labelsOf(series) }]
   }
-
-  #child (labels: Labels<T> | number | undefined): GaugeChild<T> {
-    return typeof labels === 'object' && labels !== null ? new GaugeChild(this, this.valuesFrom(labels)) : this.#bare
-  }
 }
 
 /** A gauge with its labels given. */
 export class GaugeChild<T extends string = string> extends Child<Gauge<T>> {
   /** @throws TypeError when the value is not a number (NaN and the infinities are) */
   set (value: number): void {
-    if (typeof value !== 'number') throw new TypeError(`Value is not a valid number: ${show(value)}`)
+    const number = numberOf('Value', value)
     const series = this.series()
-    series.page[series.slot] = value
+    series.page[series.slot] = number
   }
 
   /** Adds `value`, 1 unless given. */
   inc (value = 1): void {
-    if (typeof value !== 'number') throw new TypeError(`Delta is not a valid number: ${show(value)}`)
+    const delta = numberOf('Delta', value)
     const series = this.series()
-    ;(series.page[series.slot] as number) += value
+    ;(series.page[series.slot] as number) += delta
   }
 
   /** Takes `value` away, 1 unless given. */
@@ -99,13 +102,20 @@ export class GaugeChild<T extends string = string> extends Child<Gauge<T>> {
     this.set(Date.now() / 1000)
   }
 
-  /** Starts a timer; the function it returns sets the gauge to the seconds since, and returns them. */
-  startTimer (): () => number {
+  /** Starts a timer; the function it returns sets the gauge, with labels known only then, to the seconds since, and returns them. */
+  startTimer (): (endLabels?: Labels<T>) => number {
     const start = performance.now()
-    return () => {
+    return (endLabels) => {
       const seconds = (performance.now() - start) / 1000
-      this.set(seconds)
+      if (endLabels === undefined) this.set(seconds)
+      else this.family.set(this.labelsWith(endLabels) as Labels<T>, seconds)
       return seconds
     }
   }
+}
+
+/** Checked before a series is looked up, so a refused value leaves no trace. */
+function numberOf (what: string, value: unknown): number {
+  if (typeof value !== 'number') throw notANumber(what, value)
+  return value
 }

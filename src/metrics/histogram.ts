@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import { Family, type FamilyConfig, type MetricObject, type MetricValue } from './family.js'
 import type { LabelValue, Labels } from './labels.js'
-import { Child, exemplarOf, type Series } from './series.js'
+import { Child, exemplarOf, notANumber, type Series } from './series.js'
 import type { ExemplarWrite } from './counter.js'
 import { show } from '../errors.js'
 
@@ -27,13 +27,13 @@ export class Histogram<T extends string = string> extends Family<T> {
   readonly #bare: HistogramChild<T>
 
   /** @throws RangeError when the buckets are not growing numbers */
-  constructor (config: HistogramConfig<T>) {
+  constructor (config: HistogramConfig<T> & ThisType<Histogram<T>>) {
     const buckets = [...(config?.buckets ?? DEFAULT_BUCKETS)]
     if (buckets.at(-1) === Infinity) buckets.pop()
     super(config, buckets.length + 2)
     if (this.labelNames.includes('le' as T)) throw new Error('le is a reserved label keyword')
-    if (buckets.length === 0 || !buckets.every((bound, i) => Number.isFinite(bound) && (i === 0 || bound > (buckets[i - 1] as number)))) {
-      throw new RangeError(`buckets of '${config.name}' must be at least one finite number, each greater than the one before, got ${show(config.buckets)}`)
+    if (!buckets.every((bound, i) => Number.isFinite(bound) && (i === 0 || bound > (buckets[i - 1] as number)))) {
+      throw new RangeError(`buckets of '${config.name}' must be finite numbers, each greater than the one before, got ${show(config.buckets)}`)
     }
     this.buckets = Object.freeze(buckets)
     this.#bounds = Float64Array.from(buckets)
@@ -47,7 +47,8 @@ export class Histogram<T extends string = string> extends Family<T> {
   observe (labels: Labels<T>, value: number): void
   observe (write: ExemplarWrite<T>): void
   observe (first: Labels<T> | ExemplarWrite<T> | number, value?: number): void {
-    if (typeof first !== 'object' || first === null) return this.#bare.observe(first)
+    // Labels that are undefined are no labels: prom-client observes the second argument then.
+    if (typeof first !== 'object' || first === null) return this.#bare.observe(first ?? value as number)
     if (!this.enableExemplars) return this.record(this.#seriesFor(first as Labels<T>, value), value as number)
     const write = first as ExemplarWrite<T>
     const series = this.#seriesFor(write.labels ?? {} as Labels<T>, write.value)
@@ -73,6 +74,7 @@ export class Histogram<T extends string = string> extends Family<T> {
   /** Shows a label set with nothing observed yet, or puts it back to that. */
   zero (labels: Labels<T> = {} as Labels<T>): void {
     const series = this.resolve(this.valuesFrom(labels))
+    if (this.isOverflow(series)) return
     series.page.fill(0, series.slot, series.slot + this.#bounds.length + 2)
     series.exemplars = undefined
   }
@@ -86,8 +88,8 @@ export class Histogram<T extends string = string> extends Family<T> {
 
   /** The state in the form that prom-client's registries print, with the labels of a series given once. */
   async getForPromString (): Promise<MetricObject> {
-    const collected = this.collect?.()
-    if (collected instanceof Promise) await collected
+    const collected = this.collected()
+    if (collected !== undefined) await collected
     return this.read((series) => this.#lines(series))
   }
 
@@ -116,7 +118,7 @@ export class Histogram<T extends string = string> extends Family<T> {
   /** The series to observe in; looked up only for a value that can be observed, so a refused one leaves no trace. */
   #seriesFor (labels: Labels<T>, value: number | undefined): Series {
     const values = this.valuesFrom(labels)
-    if (!Number.isFinite(value)) throw notANumber(value)
+    if (!Number.isFinite(value)) throw notANumber('Value', value)
     return this.resolve(values)
   }
 
@@ -141,21 +143,18 @@ export class Histogram<T extends string = string> extends Family<T> {
 export class HistogramChild<T extends string = string> extends Child<Histogram<T>> {
   /** Observes a value. @throws TypeError when it is not a finite number */
   observe (value: number): void {
-    if (!Number.isFinite(value)) throw notANumber(value)
+    if (!Number.isFinite(value)) throw notANumber('Value', value)
     this.family.record(this.series(), value)
   }
 
-  /** Starts a timer; the function it returns observes the seconds since, and returns them. */
-  startTimer (): () => number {
+  /** Starts a timer; the function it returns observes the seconds since, with labels known only then, and returns them. */
+  startTimer (): (endLabels?: Labels<T>) => number {
     const start = performance.now()
-    return () => {
+    return (endLabels) => {
       const value = (performance.now() - start) / 1000
-      this.observe(value)
+      if (endLabels === undefined) this.observe(value)
+      else this.family.labels(this.labelsWith(endLabels) as Labels<T>).observe(value)
       return value
     }
   }
-}
-
-function notANumber (value: unknown): TypeError {
-  return new TypeError(`Value is not a valid number: ${show(value)}`)
 }

@@ -75,5 +75,5 @@ function * below (node: Node, depth: number): Generator<Series> {
 }
 
 function keyOf (value: LabelValue | undefined): Key {
-  return value === undefined || typeof value === 'string' ? value : String(value)
+  return value === undefined || typeof value === 'string' ? value : `${value}`
 }
