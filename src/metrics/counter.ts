@@ -1,6 +1,7 @@
 import { Family, type FamilyConfig, type MetricValue } from './family.js'
 import type { LabelValue, Labels } from './labels.js'
-import { Child, exemplarOf, notANumber, type Series } from './series.js'
+import { Pages } from './pages.js'
+import { Child, exemplarOf, notANumber } from './series.js'
 
 /** The one-object form of a write, for families with `enableExemplars`. */
 export interface ExemplarWrite<T extends string = string> {
@@ -12,10 +13,11 @@ export interface ExemplarWrite<T extends string = string> {
 /** A counter: a number that only grows. A drop-in for prom-client's. */
 export class Counter<T extends string = string> extends Family<T> {
   readonly type = 'counter'
+  readonly #numbers = new Pages(Float64Array, 1)
   readonly #bare = new CounterChild(this, [])
 
   constructor (config: FamilyConfig<T> & ThisType<Counter<T>>) {
-    super(config, 1)
+    super(config)
     this.reset()
     this.register()
   }
@@ -29,14 +31,14 @@ export class Counter<T extends string = string> extends Family<T> {
     if (!this.enableExemplars) {
       const values = this.valuesFrom(first as Labels<T>)
       const addend = addendOf(value)
-      return add(this.resolve(values), addend)
+      return this.add(this.resolve(values), addend)
     }
     const write = first as ExemplarWrite<T>
     const values = this.valuesFrom(write.labels ?? {})
     const addend = addendOf(write.value)
-    const series = this.resolve(values)
-    add(series, addend)
-    if (write.exemplarLabels !== undefined) series.exemplars = [exemplarOf(write.exemplarLabels, addend)]
+    const place = this.resolve(values)
+    this.add(place, addend)
+    if (write.exemplarLabels !== undefined) this.exemplars.set(place, [exemplarOf(write.exemplarLabels, addend)])
   }
 
   /** This counter with its labels given: keep it where the same labels are written often. */
@@ -52,9 +54,19 @@ export class Counter<T extends string = string> extends Family<T> {
     if (this.labelNames.length === 0) this.resolve([])
   }
 
-  protected override valuesIn (series: Series): MetricValue[] {
-    const value: MetricValue = { value: series.page[series.slot] as number, labels: this.labelsOf(series) }
-    if (series.exemplars !== undefined) value.exemplar = series.exemplars[0]
+  /** Adds to a place; what to add was checked. */
+  add (place: number, addend: number): void {
+    (this.#numbers.page(place)[this.#numbers.at(place)] as number) += addend
+  }
+
+  protected override zeroAt (place: number): void {
+    this.#numbers.zero(place)
+  }
+
+  protected override valuesIn (place: number, labels: Labels): MetricValue[] {
+    const value: MetricValue = { value: this.#numbers.page(place)[this.#numbers.at(place)] as number, labels }
+    const exemplars = this.exemplars.get(place)
+    if (exemplars !== undefined) value.exemplar = exemplars[0]
     return [value]
   }
 }
@@ -64,7 +76,7 @@ export class CounterChild<T extends string = string> extends Child<Counter<T>> {
   /** Adds `value`, 1 unless given. @throws TypeError when it is not a finite number, Error when it is negative */
   inc (value?: number | null): void {
     const addend = addendOf(value)
-    add(this.series(), addend)
+    this.family.add(this.place(), addend)
   }
 }
 
@@ -74,8 +86,4 @@ function addendOf (value: number | null | undefined): number {
   if (!Number.isFinite(value)) throw notANumber('Value', value)
   if (value < 0) throw new Error('It is not possible to decrease a counter')
   return value
-}
-
-function add (series: Series, addend: number): void {
-  (series.page[series.slot] as number) += addend
 }

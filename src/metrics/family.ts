@@ -1,9 +1,8 @@
 import { MetricsError, show } from '../errors.js'
 import { isLabelName, isMetricName, refuseUnknownLabels, type LabelValue, type Labels } from './labels.js'
-import { Pages } from './pages.js'
 import { defaultRegistry, isRegistry, type RegistryLike } from './registry.js'
-import type { Series, SeriesSource } from './series.js'
-import { SeriesTree } from './tree.js'
+import type { Exemplar, SeriesSource } from './series.js'
+import { SeriesTable } from './table.js'
 
 /** How many processes' values become one, as prom-client's cluster registry reads it. */
 export type Aggregator = 'sum' | 'first' | 'min' | 'max' | 'average' | 'omit'
@@ -65,15 +64,14 @@ export abstract class Family<T extends string = string> implements SeriesSource 
   readonly collect: (() => void | Promise<void>) | undefined
   /** Writes whose label set was refused a series of its own. */
   dropped = 0
-  readonly #pages: Pages
-  readonly #series: SeriesTree
-  #overflow: Series | undefined
+  epoch = 0
+  /** By place: one, or one a bucket of a histogram. */
+  protected readonly exemplars = new Map<number, Array<Exemplar | undefined>>()
+  readonly #series: SeriesTable
+  #overflow: number | undefined
 
-  /**
-   * @param width numbers in one series
-   * @throws Error for a configuration that prom-client refuses, and where a registry holds another metric of that name
-   */
-  protected constructor (config: FamilyConfig<T>, width: number) {
+  /** @throws Error for a configuration that prom-client refuses, and where a registry holds another metric of that name */
+  protected constructor (config: FamilyConfig<T>) {
     if (typeof config !== 'object' || config === null) throw new TypeError('constructor expected a config object')
     if (!config.help) throw new Error('Missing mandatory help parameter')
     if (!config.name) throw new Error('Missing mandatory name parameter')
@@ -93,8 +91,7 @@ export abstract class Family<T extends string = string> implements SeriesSource 
     this.enableExemplars = config.enableExemplars ?? false
     this.maxSeries = maxSeries
     this.collect = config.collect
-    this.#pages = new Pages(width)
-    this.#series = new SeriesTree(labelNames.length)
+    this.#series = new SeriesTable(labelNames.length)
     for (const registry of this.registers) {
       if (!isRegistry(registry)) throw new TypeError(`registers must hold registries of prom-client's shape, got ${show(registry)}`)
     }
@@ -105,8 +102,8 @@ export abstract class Family<T extends string = string> implements SeriesSource 
     for (const registry of this.registers) registry.registerMetric(this as never)
   }
 
-  /** The label sets written to so far. */
-  series (): Iterable<Series> {
+  /** The label sets written to so far, and the places of their numbers. */
+  series (): Iterable<{ values: ReadonlyArray<LabelValue | undefined>, place: number }> {
     return this.#series
   }
 
@@ -115,18 +112,18 @@ export abstract class Family<T extends string = string> implements SeriesSource 
     return this.#series.size
   }
 
-  /** The labels of a series as an object, in the order of `labelNames`, without those it does not carry. */
-  labelsOf (series: Pick<Series, 'values'>): Labels {
+  /** Label values as an object, in the order of `labelNames`, without those that are not there. */
+  labelsOf (values: ReadonlyArray<LabelValue | undefined>): Labels {
     const labels: Labels = {}
     for (let i = 0; i < this.labelNames.length; i++) {
-      const value = series.values[i]
+      const value = values[i]
       if (value !== undefined) labels[this.labelNames[i] as T] = value
     }
     return labels
   }
 
-  /** The series of a label set, made where there is none; the overflow series where there may be no more. */
-  resolve (values: ReadonlyArray<LabelValue | undefined>): Series {
+  /** The place of a label set, made where there is none; that of the overflow series where there may be no more. */
+  resolve (values: ReadonlyArray<LabelValue | undefined>): number {
     const known = this.#series.get(values)
     if (known !== undefined) return known
     if (this.#series.size < this.maxSeries + (this.#overflow === undefined ? 0 : 1)) return this.#make(values)
@@ -134,9 +131,12 @@ export abstract class Family<T extends string = string> implements SeriesSource 
     if (this.#overflow === undefined) {
       const overflow = this.labelNames.map(() => OVERFLOW)
       this.#overflow = this.#series.get(overflow) ?? this.#make(overflow)
-      this.#overflow.live = false
     }
     return this.#overflow
+  }
+
+  isOverflow (place: number): boolean {
+    return place === this.#overflow
   }
 
   /** What two families of one name must agree on to be one. */
@@ -148,23 +148,26 @@ export abstract class Family<T extends string = string> implements SeriesSource 
   remove (labels: Labels<T>): void
   remove (...values: LabelValue[]): void
   remove (...args: Array<LabelValue | Labels<T>>): void {
-    const series = this.#series.get(this.valuesOf(args))
-    if (series === undefined) return
-    this.#series.delete(series)
-    this.#drop(series)
+    const place = this.#series.delete(this.valuesOf(args))
+    if (place === undefined) return
+    this.epoch++
+    this.exemplars.delete(place)
+    if (place === this.#overflow) this.#overflow = undefined
   }
 
   /** Removes every label set. */
   reset (): void {
-    for (const series of this.#series) this.#drop(series)
+    this.epoch++
     this.#series.clear()
+    this.exemplars.clear()
+    this.#overflow = undefined
   }
 
   /** The state as prom-client's registries and `getMetricsAsJSON()` read it, after `collect`. */
   async get (): Promise<MetricObject> {
     const collected = this.collected()
     if (collected !== undefined) await collected
-    return this.read((series) => this.valuesIn(series))
+    return this.read((place, labels) => this.valuesIn(place, labels))
   }
 
   /** Runs the user's `collect` with this family as `this`, as prom-client does. */
@@ -172,17 +175,15 @@ export abstract class Family<T extends string = string> implements SeriesSource 
     return this.collect?.()
   }
 
-  /** Whether it is the series of all label sets that have none of their own. */
-  protected isOverflow (series: Series): boolean {
-    return series === this.#overflow
-  }
+  /** Makes a place ready, with zeros. */
+  protected abstract zeroAt (place: number): void
 
-  protected abstract valuesIn (series: Series): MetricValue[]
+  protected abstract valuesIn (place: number, labels: Labels): MetricValue[]
 
-  protected read (valuesIn: (series: Series) => MetricValue[]): MetricObject {
-    const values: MetricValue[] = []
-    for (const series of this.#series) values.push(...valuesIn(series))
-    return { name: this.name, help: this.help, type: this.type, aggregator: this.aggregator, values }
+  protected read (valuesIn: (place: number, labels: Labels) => MetricValue[]): MetricObject {
+    const lines: MetricValue[] = []
+    for (const { values, place } of this.#series) lines.push(...valuesIn(place, this.labelsOf(values)))
+    return { name: this.name, help: this.help, type: this.type, aggregator: this.aggregator, values: lines }
   }
 
   /**
@@ -207,23 +208,11 @@ export abstract class Family<T extends string = string> implements SeriesSource 
     return values
   }
 
-  #make (values: ReadonlyArray<LabelValue | undefined>): Series {
-    const { page, slot } = this.#pages.take()
-    const series: Series = { values: values.map(lasting), page, slot, live: true, exemplars: undefined }
-    this.#series.add(series)
-    return series
+  #make (values: ReadonlyArray<LabelValue | undefined>): number {
+    const place = this.#series.add(values)
+    this.zeroAt(place)
+    return place
   }
-
-  #drop (series: Series): void {
-    series.live = false
-    if (series === this.#overflow) this.#overflow = undefined
-    this.#pages.give(series)
-  }
-}
-
-/** A label's value that cannot change under the tree or keep a caller's object alive, whatever was passed for it. */
-function lasting (value: LabelValue | undefined): LabelValue | undefined {
-  return typeof value === 'number' || value === undefined ? value : `${value}`
 }
 
 /** Whether it is a family of this package, of whichever copy. */

@@ -1,15 +1,17 @@
 import { performance } from 'node:perf_hooks'
 import { Family, type FamilyConfig, type MetricValue } from './family.js'
 import type { LabelValue, Labels } from './labels.js'
-import { Child, notANumber, type Series } from './series.js'
+import { Pages } from './pages.js'
+import { Child, notANumber } from './series.js'
 
 /** A gauge: a number that goes up and down. A drop-in for prom-client's. */
 export class Gauge<T extends string = string> extends Family<T> {
   readonly type = 'gauge'
+  readonly #numbers = new Pages(Float64Array, 1)
   readonly #bare = new GaugeChild(this, [])
 
   constructor (config: FamilyConfig<T> & ThisType<Gauge<T>>) {
-    super(config, 1)
+    super(config)
     this.reset()
     this.register()
   }
@@ -20,8 +22,7 @@ export class Gauge<T extends string = string> extends Family<T> {
   set (first: Labels<T> | number, value?: number): void {
     if (typeof first !== 'object' || first === null) return this.#bare.set(first)
     const number = numberOf('Value', value)
-    const series = this.resolve(this.valuesFrom(first))
-    series.page[series.slot] = number
+    this.put(this.resolve(this.valuesFrom(first)), number)
   }
 
   /** Adds `value`, 1 unless given. */
@@ -30,8 +31,7 @@ export class Gauge<T extends string = string> extends Family<T> {
   inc (first?: Labels<T> | number, value = 1): void {
     if (typeof first !== 'object' || first === null) return this.#bare.inc(first)
     const delta = numberOf('Delta', value)
-    const series = this.resolve(this.valuesFrom(first))
-    ;(series.page[series.slot] as number) += delta
+    this.add(this.resolve(this.valuesFrom(first)), delta)
   }
 
   /** Takes `value` away, 1 unless given. */
@@ -71,8 +71,22 @@ export class Gauge<T extends string = string> extends Family<T> {
     if (this.labelNames.length === 0) this.resolve([])
   }
 
-  protected override valuesIn (series: Series): MetricValue[] {
-    return [{ value: series.page[series.slot] as number, labels: this.labelsOf(series) }]
+  /** Sets a place; the value was checked. */
+  put (place: number, value: number): void {
+    this.#numbers.page(place)[this.#numbers.at(place)] = value
+  }
+
+  /** Adds to a place; what to add was checked. */
+  add (place: number, addend: number): void {
+    (this.#numbers.page(place)[this.#numbers.at(place)] as number) += addend
+  }
+
+  protected override zeroAt (place: number): void {
+    this.#numbers.zero(place)
+  }
+
+  protected override valuesIn (place: number, labels: Labels): MetricValue[] {
+    return [{ value: this.#numbers.page(place)[this.#numbers.at(place)] as number, labels }]
   }
 }
 
@@ -81,15 +95,13 @@ export class GaugeChild<T extends string = string> extends Child<Gauge<T>> {
   /** @throws TypeError when the value is not a number (NaN and the infinities are) */
   set (value: number): void {
     const number = numberOf('Value', value)
-    const series = this.series()
-    series.page[series.slot] = number
+    this.family.put(this.place(), number)
   }
 
   /** Adds `value`, 1 unless given. */
   inc (value = 1): void {
     const delta = numberOf('Delta', value)
-    const series = this.series()
-    ;(series.page[series.slot] as number) += delta
+    this.family.add(this.place(), delta)
   }
 
   /** Takes `value` away, 1 unless given. */

@@ -1,7 +1,9 @@
 import { performance } from 'node:perf_hooks'
 import { Family, type FamilyConfig, type MetricObject, type MetricValue } from './family.js'
 import type { LabelValue, Labels } from './labels.js'
-import { Child, exemplarOf, notANumber, type Series } from './series.js'
+import { BucketCounts } from './bucket-counts.js'
+import { Pages } from './pages.js'
+import { Child, exemplarOf, notANumber } from './series.js'
 import type { ExemplarWrite } from './counter.js'
 import { show } from '../errors.js'
 
@@ -16,7 +18,7 @@ export interface HistogramConfig<T extends string = string> extends FamilyConfig
 /**
  * A histogram: how many observations fell under each bound, and their sum. A drop-in for prom-client's.
  *
- * A series is a sum, then one number a bucket, each its own count and not yet added up; so one observation writes two numbers,
+ * A series is a sum, and for each bucket its own count, not yet added up; so one observation writes two numbers,
  * and the count is always what the buckets add up to.
  */
 export class Histogram<T extends string = string> extends Family<T> {
@@ -24,19 +26,22 @@ export class Histogram<T extends string = string> extends Family<T> {
   /** Upper bounds without +Inf. */
   readonly buckets: readonly number[]
   readonly #bounds: Float64Array
+  readonly #sums = new Pages(Float64Array, 1)
+  readonly #counts: BucketCounts
   readonly #bare: HistogramChild<T>
 
   /** @throws RangeError when the buckets are not growing numbers */
   constructor (config: HistogramConfig<T> & ThisType<Histogram<T>>) {
     const buckets = [...(config?.buckets ?? DEFAULT_BUCKETS)]
     if (buckets.at(-1) === Infinity) buckets.pop()
-    super(config, buckets.length + 2)
+    super(config)
     if (this.labelNames.includes('le' as T)) throw new Error('le is a reserved label keyword')
     if (!buckets.every((bound, i) => Number.isFinite(bound) && (i === 0 || bound > (buckets[i - 1] as number)))) {
       throw new RangeError(`buckets of '${config.name}' must be finite numbers, each greater than the one before, got ${show(config.buckets)}`)
     }
     this.buckets = Object.freeze(buckets)
     this.#bounds = Float64Array.from(buckets)
+    this.#counts = new BucketCounts(buckets.length + 1)
     this.#bare = new HistogramChild(this, [])
     if (this.labelNames.length === 0) this.resolve([])
     this.register()
@@ -49,13 +54,14 @@ export class Histogram<T extends string = string> extends Family<T> {
   observe (first: Labels<T> | ExemplarWrite<T> | number, value?: number): void {
     // Labels that are undefined are no labels: prom-client observes the second argument then.
     if (typeof first !== 'object' || first === null) return this.#bare.observe(first ?? value as number)
-    if (!this.enableExemplars) return this.record(this.#seriesFor(first as Labels<T>, value), value as number)
+    if (!this.enableExemplars) return this.record(this.#placeFor(first as Labels<T>, value), value as number)
     const write = first as ExemplarWrite<T>
-    const series = this.#seriesFor(write.labels ?? {} as Labels<T>, write.value)
-    this.record(series, write.value as number)
+    const place = this.#placeFor(write.labels ?? {} as Labels<T>, write.value)
+    this.record(place, write.value as number)
     if (write.exemplarLabels !== undefined && Object.keys(write.exemplarLabels).length > 0) {
-      series.exemplars ??= []
-      series.exemplars[this.bucketOf(write.value as number)] = exemplarOf(write.exemplarLabels, write.value as number)
+      const exemplars = this.exemplars.get(place) ?? []
+      exemplars[this.#bucketOf(write.value as number)] = exemplarOf(write.exemplarLabels, write.value as number)
+      this.exemplars.set(place, exemplars)
     }
   }
 
@@ -73,10 +79,10 @@ export class Histogram<T extends string = string> extends Family<T> {
 
   /** Shows a label set with nothing observed yet, or puts it back to that. */
   zero (labels: Labels<T> = {} as Labels<T>): void {
-    const series = this.resolve(this.valuesFrom(labels))
-    if (this.isOverflow(series)) return
-    series.page.fill(0, series.slot, series.slot + this.#bounds.length + 2)
-    series.exemplars = undefined
+    const place = this.resolve(this.valuesFrom(labels))
+    if (this.isOverflow(place)) return
+    this.zeroAt(place)
+    this.exemplars.delete(place)
   }
 
   /** This histogram with its labels given: keep it where the same labels are observed often. */
@@ -90,50 +96,55 @@ export class Histogram<T extends string = string> extends Family<T> {
   async getForPromString (): Promise<MetricObject> {
     const collected = this.collected()
     if (collected !== undefined) await collected
-    return this.read((series) => this.#lines(series))
+    return this.read((place, labels) => this.#lines(place, labels))
   }
 
   override shape (): string {
     return `${super.shape()} with buckets ${this.buckets.join(' ')}`
   }
 
-  protected override valuesIn (series: Series): MetricValue[] {
-    return this.#lines(series).map(({ sharedLabels, ...line }) => ({ ...line, labels: { ...line.labels, ...sharedLabels } }))
+  /** Adds one observation to a place; the value was checked. */
+  record (place: number, value: number): void {
+    (this.#sums.page(place)[this.#sums.at(place)] as number) += value
+    this.#counts.increment(place, this.#bucketOf(value))
   }
 
-  /** Adds one observation to a series. The bounds are few and most values small, so a straight search beats a binary one. */
-  record (series: Series, value: number): void {
-    const { page, slot } = series
-    ;(page[slot] as number) += value
-    ;(page[slot + 1 + this.bucketOf(value)] as number) += 1
+  protected override valuesIn (place: number, labels: Labels): MetricValue[] {
+    return this.#lines(place, labels).map(({ sharedLabels, ...line }) => ({ ...line, labels: { ...line.labels, ...sharedLabels } }))
   }
 
-  bucketOf (value: number): number {
+  protected override zeroAt (place: number): void {
+    this.#sums.zero(place)
+    this.#counts.zero(place)
+  }
+
+  /** The bounds are few and most values small, so a straight search beats a binary one. */
+  #bucketOf (value: number): number {
     const bounds = this.#bounds
     let bucket = 0
     while (bucket < bounds.length && value > (bounds[bucket] as number)) bucket++
     return bucket
   }
 
-  /** The series to observe in; looked up only for a value that can be observed, so a refused one leaves no trace. */
-  #seriesFor (labels: Labels<T>, value: number | undefined): Series {
+  /** The place to observe in; looked up only for a value that can be observed, so a refused one leaves no trace. */
+  #placeFor (labels: Labels<T>, value: number | undefined): number {
     const values = this.valuesFrom(labels)
     if (!Number.isFinite(value)) throw notANumber('Value', value)
     return this.resolve(values)
   }
 
-  #lines (series: Series): MetricValue[] {
-    const { page, slot } = series
-    const sharedLabels = this.labelsOf(series)
+  #lines (place: number, sharedLabels: Labels): MetricValue[] {
+    const exemplars = this.exemplars.get(place)
     const lines: MetricValue[] = []
     let count = 0
     for (let i = 0; i <= this.buckets.length; i++) {
-      count += page[slot + 1 + i] as number
+      count += this.#counts.countOf(place, i)
       const line: MetricValue = { labels: { le: this.buckets[i] ?? '+Inf' }, sharedLabels, value: count, metricName: `${this.name}_bucket` }
-      if (this.enableExemplars) line.exemplar = series.exemplars?.[i] ?? null
+      if (this.enableExemplars) line.exemplar = exemplars?.[i] ?? null
       lines.push(line)
     }
-    lines.push({ labels: {}, sharedLabels, value: page[slot] as number, metricName: `${this.name}_sum` })
+    const sum = this.#sums.page(place)[this.#sums.at(place)] as number
+    lines.push({ labels: {}, sharedLabels, value: sum, metricName: `${this.name}_sum` })
     lines.push({ labels: {}, sharedLabels, value: count, metricName: `${this.name}_count` })
     return lines
   }
@@ -144,7 +155,7 @@ export class HistogramChild<T extends string = string> extends Child<Histogram<T
   /** Observes a value. @throws TypeError when it is not a finite number */
   observe (value: number): void {
     if (!Number.isFinite(value)) throw notANumber('Value', value)
-    this.family.record(this.series(), value)
+    this.family.record(this.place(), value)
   }
 
   /** Starts a timer; the function it returns observes the seconds since, with labels known only then, and returns them. */

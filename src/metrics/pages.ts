@@ -1,47 +1,34 @@
-const FIRST_PAGE_SLOTS = 4
-const LAST_PAGE_SLOTS = 1024
+/** Series in one page, as a power of two. */
+const SHIFT = 6
+const MASK = (1 << SHIFT) - 1
 
-/** A place for one series: `width` numbers in `page`, from `slot` on. */
-export interface Place {
-  page: Float64Array
-  slot: number
-}
+type Numbers = Float64Array | Uint32Array
 
-/**
- * Numbers of many series in few typed arrays. A page never moves or grows, so whoever holds a place writes to it directly;
- * a new page holds twice as many series as the one before, up to 1024, so a family of one series stays small.
- */
-export class Pages {
-  readonly #width: number
-  readonly #free: Place[] = []
-  #page = new Float64Array(0)
-  #next = 0
-  #slots = 1
+/** The numbers of many series in few typed arrays. A series is a place, a whole number from 0 on; a page never moves or grows. */
+export class Pages<A extends Numbers> {
+  readonly width: number
+  readonly #Page: new (length: number) => A
+  readonly #pages: A[] = []
 
-  /** @param width numbers in one series */
-  constructor (width: number) {
-    this.#width = width
+  /** @param width numbers a place has */
+  constructor (Page: new (length: number) => A, width: number) {
+    this.#Page = Page
+    this.width = width
   }
 
-  /** A zeroed place. */
-  take (): Place {
-    const freed = this.#free.pop()
-    if (freed !== undefined) {
-      freed.page.fill(0, freed.slot, freed.slot + this.#width)
-      return freed
-    }
-    if (this.#next === this.#page.length) {
-      this.#page = new Float64Array(this.#slots * this.#width)
-      this.#next = 0
-      this.#slots = Math.min(Math.max(this.#slots * 2, FIRST_PAGE_SLOTS), LAST_PAGE_SLOTS)
-    }
-    const place = { page: this.#page, slot: this.#next }
-    this.#next += this.#width
-    return place
+  /** Where the numbers of a place are, from `at(place)` on. */
+  page (place: number): A {
+    return this.#pages[place >> SHIFT] as A
   }
 
-  /** Gives a place back; nobody may write to it any more. */
-  give (place: Place): void {
-    this.#free.push({ page: place.page, slot: place.slot })
+  at (place: number): number {
+    return (place & MASK) * this.width
+  }
+
+  /** Makes a place ready, with zeros. */
+  zero (place: number): void {
+    const number = place >> SHIFT
+    if (this.#pages[number] === undefined) this.#pages[number] = new this.#Page(this.width << SHIFT)
+    else this.page(place).fill(0, this.at(place), this.at(place) + this.width)
   }
 }

@@ -9,33 +9,26 @@ export interface Exemplar {
   timestamp: number
 }
 
-/** Where one label set's numbers live. */
-export interface Series {
-  readonly values: ReadonlyArray<LabelValue | undefined>
-  readonly page: Float64Array
-  readonly slot: number
-  /** Whether a child may keep it: not when it was removed, nor when it is the overflow series, which is nobody's own. */
-  live: boolean
-  /** One for the series, or one a bucket of a histogram; undefined while there are none. */
-  exemplars: Array<Exemplar | undefined> | undefined
-}
-
-const UNBOUND: Series = { values: [], page: new Float64Array(0), slot: 0, live: false, exemplars: undefined }
-
-/** What a child needs of its family: the series of a label set, made when it is first written to. */
+/** What a child needs of its family. */
 export interface SeriesSource {
-  resolve (values: ReadonlyArray<LabelValue | undefined>): Series
-  labelsOf (series: Pick<Series, 'values'>): Labels
+  /** Grows whenever a series is removed: what was found before may be somebody else's now. */
+  readonly epoch: number
+  /** The place of a label set, made when it is first written to. */
+  resolve (values: ReadonlyArray<LabelValue | undefined>): number
+  /** Whether it is the place of all that have none of their own. */
+  isOverflow (place: number): boolean
+  labelsOf (values: ReadonlyArray<LabelValue | undefined>): Labels
 }
 
 /**
- * A family with its labels given. It finds its series at the first write and keeps it, so a write is a check and an addition;
- * it looks again only after its series was removed, or while there is no room for one. As with prom-client, a label set exists from its first write on.
+ * A family with its labels given. It finds its place at the first write and keeps it, so a write is a check and an addition;
+ * it looks again only after a series was removed, or while there is no room for its own. As with prom-client, a label set exists from its first write on.
  */
 export abstract class Child<F extends SeriesSource> {
   protected readonly family: F
   readonly #values: ReadonlyArray<LabelValue | undefined>
-  #series = UNBOUND
+  #epoch = -1
+  #place = 0
 
   /** Made by a family's `labels(...)`. */
   constructor (family: F, values: ReadonlyArray<LabelValue | undefined>) {
@@ -45,11 +38,20 @@ export abstract class Child<F extends SeriesSource> {
 
   /** These labels with those that are known only later, in place of the ones of the same name. */
   protected labelsWith (later: Labels): Labels {
-    return { ...this.family.labelsOf({ values: this.#values }), ...later }
+    return { ...this.family.labelsOf(this.#values), ...later }
   }
 
-  protected series (): Series {
-    return this.#series.live ? this.#series : (this.#series = this.family.resolve(this.#values))
+  protected place (): number {
+    return this.#epoch === this.family.epoch ? this.#place : this.#find()
+  }
+
+  #find (): number {
+    const place = this.family.resolve(this.#values)
+    if (!this.family.isOverflow(place)) {
+      this.#place = place
+      this.#epoch = this.family.epoch
+    }
+    return place
   }
 }
 

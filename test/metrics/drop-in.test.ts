@@ -213,9 +213,9 @@ t.test('what differs from prom-client differs as said', async (t) => {
 # TYPE a_total counter
 a_total{a="x,b:y"} 1
 a_total{a="x",b="y"} 1
-a_total{a="x",b="z"} 7
 a_total{b="y"} 1
 a_total 5
+a_total{a="x",b="z"} 7
 
 # HELP b_seconds Of the test.
 # TYPE b_seconds histogram

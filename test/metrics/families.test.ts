@@ -3,6 +3,7 @@ import { Counter as PromCounter, Registry } from 'prom-client'
 import t from 'tap'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
+import { BucketCounts } from '../../src/metrics/bucket-counts.js'
 import { Counter, Gauge, Histogram, ObservableCounter, ObservableGauge, OVERFLOW, defaultRegistry, familyIn, isFamily } from '../../src/metrics/index.js'
 
 const registers: [] = []
@@ -103,7 +104,7 @@ t.test('no number gets from one series into another, whatever is added, kept, re
     { weight: 4, arbitrary: fc.tuple(fc.constant('remove' as const), series, amount) },
     { weight: 1, arbitrary: fc.tuple(fc.constant('reset' as const), series, amount) }
   )
-  fc.assert(fc.property(fc.array(operation, { maxLength: 300, size: 'max' }), fc.integer({ min: 1, max: 40 }), (operations, maxSeries) => {
+  await fc.assert(fc.asyncProperty(fc.array(operation, { maxLength: 300, size: 'max' }), fc.integer({ min: 1, max: 40 }), async (operations, maxSeries) => {
     const counter = new Counter({ name: 'subject_total', help: 'Of the test.', labelNames: ['a', 'b'], maxSeries, registers })
     const histogram = new Histogram({ name: 'subject_seconds', help: 'Of the test.', labelNames: ['a', 'b'], buckets: [10, 100], maxSeries, registers })
     const valuesOf = (series: number): [string, string] => [String(series % 5), String(Math.trunc(series / 5))]
@@ -136,10 +137,13 @@ t.test('no number gets from one series into another, whatever is added, kept, re
       const within = (from: number, to: number) => amounts.filter((amount) => amount > from && amount <= to).length
       return [key, sum(amounts), sum(amounts), within(0, 10), within(10, 100), within(100, Infinity)].join(' ')
     })
-    const numbers = [...counter.series()].map((series) => {
-      const other = [...histogram.series()].find(({ values }) => values.join() === series.values.join())
-      const key = series.values[0] === OVERFLOW ? 'overflow' : series.values.join()
-      return [key, series.page[series.slot], ...other?.page.subarray(other.slot, other.slot + 4) ?? []].join(' ')
+    const lines = (await histogram.get()).values
+    const numbers = (await counter.get()).values.map(({ labels, value }) => {
+      const key = labels.a === OVERFLOW ? 'overflow' : [labels.a, labels.b].join()
+      const own = lines.filter((line) => line.labels.a === labels.a && line.labels.b === labels.b)
+      const sum = own.find(({ metricName }) => metricName?.endsWith('_sum'))?.value
+      const buckets = own.filter(({ metricName }) => metricName?.endsWith('_bucket')).map((line, i, all) => line.value - (all[i - 1]?.value ?? 0))
+      return [key, value, sum, ...buckets].join(' ')
     })
     if (numbers.sort().join('\n') !== wanted.sort().join('\n')) throw new Error(`got:\n${numbers.join('\n')}\n\nwanted:\n${wanted.join('\n')}`)
   }), { numRuns: 300 })
@@ -152,14 +156,38 @@ t.test('places grow by pages that never move: a kept child stays right', async (
   for (const [id, child] of children.entries()) child.set(id)
   for (const child of children) child.inc(0.5)
   t.ok((await gauge.get()).values.every(({ labels, value }) => value === Number(labels.id) + 0.5))
-  const pagesOf = (family: Gauge) => new Set([...family.series()].map(({ page }) => page))
-  const pages = pagesOf(gauge)
-  t.ok(pages.size > 1 && pages.size < 20, `${pages.size} pages hold 5000 series`)
   for (let id = 0; id < 5000; id++) if (id % 100 > 0) gauge.remove(id)
   for (let id = 0; id < 5000; id++) if (id % 100 > 0) gauge.set({ id: `later ${id}` }, 1)
-  t.same([...pagesOf(gauge)].filter((page) => !pages.has(page)), [], 'what comes after takes the places that were left')
-  const small = new Gauge({ name: 'one', help: 'Of the test.', registers })
-  t.ok([...small.series()].every(({ page }) => page.length <= 4), 'a family of one series is small')
+  t.equal(Math.max(...[...gauge.series()].map(({ place }) => place)), 4999, 'what comes after takes the places that were left')
+  for (const child of children) child.inc()
+  t.equal((await gauge.get()).values.filter(({ labels, value }) => !String(labels.id).startsWith('later') && value !== (Number(labels.id) % 100 > 0 ? 1 : Number(labels.id) + 1.5)).length, 0, 'a kept child of a removed label set starts again')
+})
+
+t.test('a bucket counts on where its 32 bits end', async (t) => {
+  const counts = new BucketCounts(3)
+  for (const place of [0, 1]) counts.zero(place)
+  counts.page(0)[1] = 2 ** 32 - 2
+  for (let i = 0; i < 3; i++) counts.increment(0, 1)
+  counts.increment(0, 2)
+  t.same([0, 1, 2].map((bucket) => counts.countOf(0, bucket)), [0, 2 ** 32 + 1, 1])
+  t.same([0, 1, 2].map((bucket) => counts.countOf(1, bucket)), [0, 0, 0], 'and no other does')
+  counts.zero(0)
+  t.same([0, 1, 2].map((bucket) => counts.countOf(0, bucket)), [0, 0, 0], 'a place that is taken again carries nothing')
+})
+
+t.test('label sets of many labels with many values are as apart as those of few', async (t) => {
+  const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']
+  const counter = new Counter({ name: 'wide', help: 'Of the test.', labelNames: names, registers })
+  const label = (i: number, j: number) => `${(i * 31 + j * 17) % 97}`
+  for (let i = 0; i < 1000; i++) counter.inc(Object.fromEntries(names.map((name, j) => [name, label(i, j)])), i)
+  const expected = new Map<string, number>()
+  for (let i = 0; i < 1000; i++) {
+    const key = names.map((_, j) => label(i, j)).join()
+    expected.set(key, (expected.get(key) ?? 0) + i)
+  }
+  t.same(new Map((await counter.get()).values.map(({ labels, value }) => [names.map((name) => labels[name]).join(), value])), expected)
+  for (let i = 0; i < 500; i++) counter.remove(...names.map((_, j) => label(i, j)))
+  t.equal(counter.size, new Set([...Array(1000).keys()].map((i) => names.map((_, j) => label(i, j)).join())).size - new Set([...Array(500).keys()].map((i) => names.map((_, j) => label(i, j)).join())).size)
 })
 
 t.test('a label value is kept as text, not as what was passed for it', async (t) => {

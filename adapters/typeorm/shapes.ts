@@ -1,0 +1,71 @@
+/**
+ * TypeORM as this adapter sees it: its own types and those of every version from 0.3.20 on fit, and none is imported, so this
+ * package works with whichever copy the application has.
+ */
+
+/** A `DataSource`. */
+export interface DataSourceLike {
+  /** A driver's options; `type` is 'postgres', 'mysql', 'sqljs', ... */
+  readonly options: { readonly type: string }
+  readonly driver: object
+  readonly isInitialized: boolean
+  readonly subscribers: readonly object[]
+  readonly entityMetadatas: readonly EntityMetadataLike[]
+  readonly migrations: readonly object[]
+  initialize (): Promise<unknown>
+  createQueryRunner (): object
+}
+
+/** What TypeORM knows of an entity. */
+export interface EntityMetadataLike {
+  readonly name: string
+  readonly targetName: string
+  readonly tableName: string
+  /** The entity's class, or its name where an EntitySchema gave no class. */
+  readonly target: unknown
+  readonly tableType: string
+  readonly isJunction: boolean
+  readonly parentEntityMetadata?: EntityMetadataLike | undefined
+}
+
+/** An `EntitySchema`. */
+export interface EntitySchemaLike {
+  readonly options: { readonly name: string, readonly target?: unknown }
+}
+
+/** What statements run on: one connection while it is in use. */
+export interface QueryRunnerLike {
+  readonly isTransactionActive: boolean
+  /** Transactions and savepoints that TypeORM itself has open; protected in TypeORM's types. */
+  readonly transactionDepth?: number
+}
+
+/** What every event carries. Before 1.0 the data source is under `connection`. */
+export interface EventLike {
+  readonly dataSource?: DataSourceLike
+  readonly connection?: DataSourceLike
+  readonly queryRunner: QueryRunnerLike
+}
+
+/** An operation on an entity. */
+export interface EntityEventLike extends EventLike {
+  readonly metadata: EntityMetadataLike
+  readonly entity?: unknown
+}
+
+/** A query that is about to run. */
+export interface QueryEventLike extends EventLike {
+  readonly query: string
+}
+
+/** A query that has run. */
+export interface QueryResultEventLike extends QueryEventLike {
+  readonly success: boolean
+  readonly rawResults?: unknown
+  readonly error?: unknown
+}
+
+/** The data source of an event. */
+export function dataSourceOf (event: EventLike): DataSourceLike {
+  return (event.dataSource ?? event.connection) as DataSourceLike
+}

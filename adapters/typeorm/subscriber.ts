@@ -1,0 +1,223 @@
+import { metric, type Scope } from '../../src/catalogue.js'
+import { readDatabaseScope } from '../../src/database/metrics.js'
+import { MetricsError, invalidOption, show } from '../../src/errors.js'
+import type { Counter, CounterChild } from '../../src/metrics/index.js'
+import { Trouble } from '../../src/trouble.js'
+import { Ledger } from './ledger.js'
+import { Models, type ModelTarget } from './models.js'
+import { dataSourceOf, type DataSourceLike, type EntityEventLike, type EntityMetadataLike, type EventLike, type QueryResultEventLike } from './shapes.js'
+
+/** The options of modelOpsSubscriber. */
+export interface ModelOpsOptions extends Scope {
+  /**
+   * 'committed' counts an operation when its transaction commits, and not at all when it is rolled back; 'attempted' counts it
+   * when its statement has succeeded. Default: 'committed'.
+   */
+  count?: 'committed' | 'attempted' | undefined
+}
+
+/** A TypeORM subscriber: an `EntitySubscriberInterface`, for `dataSource.subscribers`. */
+export interface ModelOpsSubscriber {
+  afterInsert (event: EntityEventLike): void
+  afterUpdate (event: EntityEventLike): void
+  afterRemove (event: EntityEventLike): void
+  afterSoftRemove (event: EntityEventLike): void
+  afterRecover (event: EntityEventLike): void
+  afterQuery (event: QueryResultEventLike): void
+  afterTransactionStart? (event: EventLike): void
+  beforeTransactionRollback? (event: EventLike): void
+  afterTransactionCommit? (event: EventLike): void
+}
+
+type Operation = 'insert' | 'update' | 'delete' | 'softDelete' | 'restore'
+type Children = Readonly<Record<Operation, CounterChild>>
+
+/** What one of these subscribers lets others of this package, and data sources, ask it. */
+interface Claims {
+  /** Two that write to the same counters must not both count one operation. */
+  readonly counters: Counter<'model'>
+  labelOf (metadata: EntityMetadataLike): string | undefined
+  /** Tells it the entities: shows their zeros and reports models that none is. */
+  learn (dataSource: DataSourceLike): void
+  /** The models that none of the entities is. */
+  unknown (dataSource: DataSourceLike): readonly MetricsError[]
+}
+
+const CLAIMS = Symbol.for('fastify-prometheus.model-ops')
+const OPTIONS = ['count', 'registry', 'prefix', 'maxSeries']
+
+/**
+ * Counts inserts, updates, deletes, soft deletes and restores of models, for `dataSource.subscribers.push(modelOpsSubscriber('walk'))`
+ * after `initialize()`; TypeORM makes that array anew at each initialize, where `instrumentDataSource(dataSource, { models })` adds it
+ * by itself. It counts what TypeORM tells subscribers: one for each entity saved or removed, one for each statement of `update()`,
+ * `delete()` and query builders whatever its rows, nothing for raw SQL, `clear()` and the database's own cascades.
+ * Two subscribers, or one pushed twice, count an operation once under one label.
+ * @param models which ones; a name that no entity has is reported at the first query, as a process warning with the code
+ * FP_ERR_UNKNOWN_MODEL and in metrics_instrumentation_errors_total. Default: every entity.
+ * @throws MetricsError FP_ERR_INVALID_OPTION, FP_ERR_METRIC_CONFLICT
+ */
+export function modelOpsSubscriber (models: ModelTarget | readonly ModelTarget[] = '*', options: ModelOpsOptions = {}): ModelOpsSubscriber {
+  const asked = new Models('modelOpsSubscriber', models)
+  const { scope, count } = readOptions(options)
+  const operations = new ModelOperations(asked, scope, count)
+  const subscriber: ModelOpsSubscriber = {
+    afterInsert: (event) => { operations.happened('insert', event, subscriber) },
+    afterUpdate: (event) => { operations.happened('update', event, subscriber) },
+    afterRemove: (event) => { operations.happened('delete', event, subscriber) },
+    afterSoftRemove: (event) => { operations.happened('softDelete', event, subscriber) },
+    afterRecover: (event) => { operations.happened('restore', event, subscriber) },
+    afterQuery: (event) => { operations.queried(event) }
+  }
+  if (count === 'committed') {
+    subscriber.afterTransactionStart = (event) => { operations.transaction('started', event) }
+    subscriber.beforeTransactionRollback = (event) => { operations.transaction('rollingBack', event) }
+    subscriber.afterTransactionCommit = (event) => { operations.transaction('committed', event) }
+  }
+  return Object.defineProperty(subscriber, CLAIMS, { value: operations satisfies Claims })
+}
+
+/** What a subscriber of this package claims; undefined for any other. */
+export function claimsOf (subscriber: object): Claims | undefined {
+  return (subscriber as { [CLAIMS]?: Claims })[CLAIMS]
+}
+
+function readOptions (options: unknown): { scope: Scope, count: 'committed' | 'attempted' } {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new MetricsError('FP_ERR_INVALID_OPTION', `modelOpsSubscriber options must be an object, got ${show(options)}`)
+  }
+  for (const [name, value] of Object.entries(options)) {
+    if (!OPTIONS.includes(name)) throw invalidOption('modelOpsSubscriber', name, `left out; the options are ${OPTIONS.join(', ')}`, value)
+  }
+  const { count = 'committed', ...scope } = options as { count?: unknown }
+  if (count !== 'committed' && count !== 'attempted') throw invalidOption('modelOpsSubscriber', 'count', "'committed' or 'attempted'", count)
+  return { scope: readDatabaseScope('modelOpsSubscriber', scope), count }
+}
+
+/** Counts operations of models. No method throws. */
+class ModelOperations implements Claims {
+  readonly counters: Counter<'model'>
+  readonly #models: Models
+  readonly #families: Readonly<Record<Operation, Counter<'model'>>>
+  readonly #ledger: Ledger | undefined
+  readonly #trouble: Trouble
+  readonly #unknownModels: Trouble
+  readonly #byLabel = new Map<string, Children>()
+  /** Null: not one of ours. */
+  readonly #byEntity = new WeakMap<EntityMetadataLike, { label: string, children: Children } | null>()
+  /** The entities of each data source that was met, as TypeORM made them at its last initialize. */
+  readonly #learned = new WeakSet<readonly EntityMetadataLike[]>()
+  #last: readonly EntityMetadataLike[] | undefined
+  #told: { operation: Operation, event: EntityEventLike, times: number } | undefined
+
+  constructor (models: Models, scope: Scope, count: 'committed' | 'attempted') {
+    this.#models = models
+    this.#families = {
+      insert: metric('model_inserts_total', scope),
+      update: metric('model_updates_total', scope),
+      delete: metric('model_deletes_total', scope),
+      softDelete: metric('model_soft_deletes_total', scope),
+      restore: metric('model_restores_total', scope)
+    }
+    this.counters = this.#families.insert
+    this.#ledger = count === 'committed' ? new Ledger() : undefined
+    this.#trouble = new Trouble(scope)
+    this.#unknownModels = new Trouble(scope, (_, error) => { process.emitWarning((error as MetricsError).message, { code: 'FP_ERR_UNKNOWN_MODEL' }) })
+    for (const label of models.labels) this.#childrenOf(label)
+  }
+
+  happened (operation: Operation, event: EntityEventLike, subscriber: object): void {
+    try {
+      const dataSource = dataSourceOf(event)
+      this.learn(dataSource)
+      const model = this.#modelOf(event.metadata)
+      if (model === null || this.#isAnothers(model.label, event, dataSource.subscribers, subscriber)) return
+      if (this.#wasTold(operation, event, dataSource.subscribers, subscriber)) return
+      const child = model.children[operation]
+      if (this.#ledger === undefined) child.inc()
+      else this.#ledger.add(event.queryRunner, child)
+    } catch (error) {
+      this.#trouble.report('typeorm models', error)
+    }
+  }
+
+  queried (event: QueryResultEventLike): void {
+    try {
+      this.#ledger?.statement(event)
+    } catch (error) {
+      this.#trouble.report('typeorm models', error)
+    }
+    this.learn(dataSourceOf(event))
+  }
+
+  transaction (step: 'started' | 'rollingBack' | 'committed', event: EventLike): void {
+    try {
+      this.#ledger?.[step](event.queryRunner)
+    } catch (error) {
+      this.#trouble.report('typeorm models', error)
+    }
+  }
+
+  labelOf (metadata: EntityMetadataLike): string | undefined {
+    return this.#modelOf(metadata)?.label
+  }
+
+  learn ({ entityMetadatas }: DataSourceLike): void {
+    if (entityMetadatas === this.#last) return
+    this.#last = entityMetadatas
+    try {
+      if (this.#learned.has(entityMetadatas)) return
+      this.#learned.add(entityMetadatas)
+      for (const metadata of entityMetadatas) this.#modelOf(metadata)
+      for (const { label, error } of this.#models.unknown(entityMetadatas)) this.#unknownModels.report(`model ${label}`, error)
+    } catch (error) {
+      this.#trouble.report('typeorm models', error)
+    }
+  }
+
+  unknown ({ entityMetadatas }: DataSourceLike): readonly MetricsError[] {
+    return this.#models.unknown(entityMetadatas).map(({ error }) => error)
+  }
+
+  #modelOf (metadata: EntityMetadataLike): { label: string, children: Children } | null {
+    let model = this.#byEntity.get(metadata)
+    if (model === undefined) {
+      const label = this.#models.labelOf(metadata)
+      model = label === undefined ? null : { label, children: this.#childrenOf(label) }
+      this.#byEntity.set(metadata, model)
+    }
+    return model
+  }
+
+  #childrenOf (label: string): Children {
+    const known = this.#byLabel.get(label)
+    if (known !== undefined) return known
+    const children = Object.fromEntries(Object.entries(this.#families).map(([operation, family]) => [operation, family.labels(label)])) as
+      Record<Operation, CounterChild>
+    for (const child of Object.values(children)) child.inc(0)
+    this.#byLabel.set(label, children)
+    return children
+  }
+
+  /** Whether a subscriber before this one counts the same operation under the same label of the same counters. */
+  #isAnothers (label: string, { metadata }: EntityEventLike, subscribers: readonly object[], self: object): boolean {
+    for (const subscriber of subscribers) {
+      if (subscriber === self) return false
+      const claims = claimsOf(subscriber)
+      if (claims !== undefined && claims.counters === this.counters && claims.labelOf(metadata) === label) return true
+    }
+    return false
+  }
+
+  /** Whether it is the same event again: one subscriber that stands several times in the array is told one after the other. */
+  #wasTold (operation: Operation, event: EntityEventLike, subscribers: readonly object[], self: object): boolean {
+    let places = 0
+    for (const subscriber of subscribers) if (subscriber === self) places++
+    if (places < 2) return false
+    const told = this.#told
+    const again = told !== undefined && told.operation === operation && told.event.metadata === event.metadata &&
+      told.event.entity === event.entity && told.event.queryRunner === event.queryRunner
+    const times = again ? told.times + 1 : 1
+    this.#told = times < places ? { operation, event, times } : undefined
+    return again
+  }
+}

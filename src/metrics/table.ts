@@ -1,0 +1,134 @@
+import type { LabelValue } from './labels.js'
+
+/** The values of one label, each kept once and known by a number from 1 on, as long as a series has it; 0 is no value. */
+class LabelValues {
+  readonly #numbers = new Map<string, number>()
+  readonly #values: Array<LabelValue | undefined> = [undefined]
+  readonly #uses = [0]
+  readonly #free: number[] = []
+
+  /** 200 and '200' are one value. */
+  numberOf (value: LabelValue | undefined): number | undefined {
+    return value === undefined ? 0 : this.#numbers.get(typeof value === 'string' ? value : `${value}`)
+  }
+
+  valueOf (number: number): LabelValue | undefined {
+    return this.#values[number]
+  }
+
+  /** The number of a value that one more series has. */
+  take (value: LabelValue | undefined): number {
+    let number = this.numberOf(value)
+    if (number === undefined) {
+      const text = `${value}`
+      number = this.#free.pop() ?? this.#values.length
+      this.#numbers.set(text, number)
+      // What is neither text nor a number could change later, or keep a caller's object alive.
+      this.#values[number] = typeof value === 'number' ? value : text
+      this.#uses[number] = 0
+    }
+    (this.#uses[number] as number)++
+    return number
+  }
+
+  /** One series less has it. */
+  give (number: number): void {
+    const uses = --(this.#uses as [number])[number as 0]
+    if (uses > 0 || number === 0) return
+    this.#numbers.delete(`${this.#values[number]}`)
+    this.#values[number] = undefined
+    this.#free.push(number)
+  }
+}
+
+/** The numbers of the values as one number, or as text where they are too large for that. */
+type Key = number | string
+
+/**
+ * The places of a family's series by their label values. A label's values are kept once and numbered, and a series is known by its numbers
+ * put together: no object and no string for each series, and no text put together to find one.
+ */
+export class SeriesTable {
+  readonly #labels: LabelValues[]
+  /** What the numbers of one label stay below to fit into a key that is a number. */
+  readonly #limit: number
+  readonly #places = new Map<Key, number>()
+  readonly #free: number[] = []
+  #next = 0
+
+  /** @param labels how many labels a series has */
+  constructor (labels: number) {
+    this.#labels = Array.from({ length: labels }, () => new LabelValues())
+    this.#limit = 2 ** Math.floor(53 / Math.max(labels, 1))
+  }
+
+  get size (): number {
+    return this.#places.size
+  }
+
+  /** The place of exactly these values. */
+  get (values: ReadonlyArray<LabelValue | undefined>): number | undefined {
+    const limit = this.#limit
+    let key = 0
+    for (let i = 0; i < this.#labels.length; i++) {
+      const number = (this.#labels[i] as LabelValues).numberOf(values[i])
+      if (number === undefined) return undefined
+      if (number >= limit) return this.#places.get(this.#longKey(values))
+      key = key * limit + number
+    }
+    return this.#places.get(key)
+  }
+
+  /** A place for values that have none yet. */
+  add (values: ReadonlyArray<LabelValue | undefined>): number {
+    const numbers = this.#labels.map((label, i) => label.take(values[i]))
+    const place = this.#free.pop() ?? this.#next++
+    this.#places.set(this.#keyOf(numbers), place)
+    return place
+  }
+
+  /** Takes the values out; gives the place they had. */
+  delete (values: ReadonlyArray<LabelValue | undefined>): number | undefined {
+    const place = this.get(values)
+    if (place === undefined) return undefined
+    const numbers = this.#labels.map((label, i) => label.numberOf(values[i]) as number)
+    this.#places.delete(this.#keyOf(numbers))
+    for (const [i, number] of numbers.entries()) (this.#labels[i] as LabelValues).give(number)
+    this.#free.push(place)
+    return place
+  }
+
+  clear (): void {
+    for (const i of this.#labels.keys()) this.#labels[i] = new LabelValues()
+    this.#places.clear()
+    this.#free.length = 0
+    this.#next = 0
+  }
+
+  /** All series, oldest first. */
+  * [Symbol.iterator] (): Generator<{ values: Array<LabelValue | undefined>, place: number }> {
+    for (const [key, place] of this.#places) {
+      const numbers = this.#numbersOf(key)
+      yield { values: numbers.map((number, i) => (this.#labels[i] as LabelValues).valueOf(number)), place }
+    }
+  }
+
+  #keyOf (numbers: readonly number[]): Key {
+    if (numbers.some((number) => number >= this.#limit)) return numbers.join()
+    return numbers.reduce((key, number) => key * this.#limit + number, 0)
+  }
+
+  #longKey (values: ReadonlyArray<LabelValue | undefined>): Key {
+    return this.#labels.map((label, i) => label.numberOf(values[i])).join()
+  }
+
+  #numbersOf (key: Key): number[] {
+    if (typeof key === 'string') return key.split(',').map(Number)
+    const numbers = new Array<number>(this.#labels.length)
+    for (let i = numbers.length - 1; i >= 0; i--) {
+      numbers[i] = key % this.#limit
+      key = Math.floor(key / this.#limit)
+    }
+    return numbers
+  }
+}
