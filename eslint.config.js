@@ -1,8 +1,36 @@
 import neostandard from 'neostandard'
 import { configs } from 'typescript-eslint'
 
+/** Who may know whom: each room, and what of ours it may import beside itself. ARCHITECTURE.md says why. */
+const rooms = {
+  'src/metrics': ['errors'],
+  'src/database': ['catalogue', 'metrics', 'errors'],
+  'src/http': ['catalogue', 'metrics', 'trouble', 'usage', 'errors'],
+  'src/exposition': ['metrics'],
+  'src/endpoint': ['exposition'],
+  'src/testing': ['metrics', 'errors']
+}
+
+const importRules = Object.entries(rooms).map(([room, known]) => ({
+  files: [`${room}/**/*.ts`],
+  rules: { 'no-restricted-imports': ['error', { patterns: [{ regex: `^\\.\\./(?!(${known.join('|')})[./])`, message: `${room} may know ${known.join(', ')} and nothing else of ours.` }] }] }
+}))
+
+/** An adapter knows the catalogue and what stands under it; of the other adapters, only typeorm knows pg, whose pools it instruments. */
+const adapterRule = (files, siblings) => ({
+  files,
+  rules: {
+    'no-restricted-imports': ['error', {
+      patterns: [
+        { regex: '^(\\.\\./)+src/(?!(catalogue|metrics|database|trouble|usage|errors)[./])', message: 'An adapter knows the catalogue, metrics, database, trouble, usage and errors.' },
+        { regex: `^\\./(?!(${siblings})[./])`, message: 'Adapters do not know each other.' }
+      ]
+    }]
+  }
+})
+
 export default [
-  { ignores: ['dist/', '.tap/', 'node_modules/', 'examples/*/dist/'] },
+  { ignores: ['**/dist/', '.tap/', 'node_modules/'] },
   ...neostandard({ ts: true }),
   ...configs.strict.map((config) => ({ ...config, files: ['**/*.ts'] })),
   {
@@ -14,5 +42,8 @@ export default [
       '@typescript-eslint/no-extraneous-class': 'off',
       '@stylistic/quote-props': 'off'
     }
-  }
+  },
+  ...importRules,
+  adapterRule(['adapters/pg.ts'], 'pg'),
+  adapterRule(['adapters/typeorm.ts'], 'pg|typeorm')
 ]

@@ -1,5 +1,6 @@
 import type { RouteShorthandOptions } from 'fastify'
 import type { Scope } from './catalogue.js'
+import type { EndpointSettings } from './endpoint/route.js'
 import { invalidOption } from './errors.js'
 import { HTTP_METRICS, type HttpMetricName } from './http/families.js'
 import type { HttpSettings } from './http/instrument.js'
@@ -42,13 +43,6 @@ export interface MetricsPluginOptions {
   runtime?: boolean
   /** Label sets a metric holds at most; what comes after goes to one series labelled `__overflow__`. Default: 10,000. */
   maxSeries?: number
-}
-
-/** The endpoint's route, or undefined for none. */
-export interface EndpointSettings {
-  readonly path: string
-  readonly counted: boolean
-  readonly route: RouteShorthandOptions
 }
 
 /** Options, checked and complete. */

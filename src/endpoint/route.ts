@@ -1,5 +1,12 @@
-import type { FastifyInstance } from 'fastify'
-import type { EndpointSettings } from '../options.js'
+import type { FastifyInstance, RouteShorthandOptions } from 'fastify'
+
+/** Where the endpoint is, and what else its route says. */
+export interface EndpointSettings {
+  readonly path: string
+  /** Whether its own requests are in the HTTP metrics. */
+  readonly counted: boolean
+  readonly route: RouteShorthandOptions
+}
 
 /** What the endpoint serves. */
 export interface Page {

