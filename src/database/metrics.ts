@@ -1,0 +1,133 @@
+import { metric, type Scope } from '../catalogue.js'
+import { MetricsError, invalidOption, show } from '../errors.js'
+import { isMetricName, isRegistry, type Counter, type CounterChild, type HistogramChild } from '../metrics/index.js'
+import { operations, type Operation } from './operation.js'
+
+/** What every database adapter takes. */
+export interface DatabaseScope extends Scope {
+  /** The connection's name, the label `alias`. Pools of one alias are summed. Default: 'default'. */
+  alias?: string | undefined
+  /** Upper bounds of the db_*_seconds histograms, in seconds. Default: .001 .005 .01 .05 .1 .5 1 5 10. */
+  buckets?: readonly number[] | undefined
+}
+
+const OPTIONS = ['alias', 'buckets', 'registry', 'prefix', 'maxSeries']
+
+/**
+ * The options of a database adapter, checked.
+ * @param owner the public function they were given to
+ * @throws MetricsError FP_ERR_INVALID_OPTION for an option that is unknown or of no use
+ */
+export function readDatabaseScope (owner: string, options: unknown = {}): DatabaseScope {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new MetricsError('FP_ERR_INVALID_OPTION', `${owner} options must be an object, got ${show(options)}`)
+  }
+  for (const [name, value] of Object.entries(options)) {
+    if (!OPTIONS.includes(name)) throw invalidOption(owner, name, `left out; the options are ${OPTIONS.join(', ')}`, value)
+  }
+  const { alias, buckets, registry, prefix, maxSeries } = options as { [K in keyof DatabaseScope]: unknown }
+  if (alias !== undefined && (typeof alias !== 'string' || alias === '')) throw invalidOption(owner, 'alias', 'a name', alias)
+  if (buckets !== undefined && !areBuckets(buckets)) throw invalidOption(owner, 'buckets', 'an array of growing numbers', buckets)
+  if (registry !== undefined && !isRegistry(registry)) throw invalidOption(owner, 'registry', "a registry of prom-client's shape", registry)
+  if (prefix !== undefined && prefix !== '' && !isMetricName(prefix)) {
+    throw invalidOption(owner, 'prefix', "the beginning of a metric's name", prefix)
+  }
+  if (maxSeries !== undefined && !(typeof maxSeries === 'number' && Number.isInteger(maxSeries) && maxSeries >= 1)) {
+    throw invalidOption(owner, 'maxSeries', 'a whole number from 1 on', maxSeries)
+  }
+  return { alias, buckets, registry, prefix, maxSeries }
+}
+
+function areBuckets (value: unknown): value is readonly number[] {
+  return Array.isArray(value) && value.length > 0 && [...value].every((bound, i, bounds) => {
+    return typeof bound === 'number' && (i === 0 ? Number.isFinite(bound) : bound > bounds[i - 1])
+  })
+}
+
+/** The numbers of one database connection: what an adapter writes to. Two of one alias share theirs. */
+export class DatabaseMetrics {
+  readonly #labels: { alias: string, vendor: string }
+  readonly #queries: Record<Operation, HistogramChild>
+  readonly #rows: Record<Operation, CounterChild>
+  readonly #queryErrors: Counter<'alias' | 'vendor' | 'type'>
+  readonly #connectionErrors: Counter<'alias' | 'vendor' | 'type'>
+  readonly #opened: CounterChild
+  readonly #closed: CounterChild
+  readonly #timeouts: CounterChild
+  readonly #created: HistogramChild
+  readonly #used: HistogramChild
+  readonly #acquired: HistogramChild
+
+  /**
+   * @param alias the connection's name
+   * @param vendor the engine: 'postgresql', 'mysql', 'sqlite'
+   * @param connections whether connections are observed as well as queries, so that their counters show zero from now on
+   * @throws MetricsError FP_ERR_METRIC_CONFLICT when the registry holds something else under one of the names
+   */
+  constructor (scope: DatabaseScope, alias: string, vendor: string, connections = true) {
+    const { buckets } = scope
+    const durations = metric('db_query_duration_seconds', scope, { buckets })
+    const rows = metric('db_rows_total', scope)
+    this.#labels = { alias, vendor }
+    this.#queries = ofEach((operation) => durations.labels(alias, vendor, operation))
+    this.#rows = ofEach((operation) => rows.labels(alias, vendor, operation))
+    this.#queryErrors = metric('db_query_errors_total', scope)
+    this.#connectionErrors = metric('db_connection_errors_total', scope)
+    this.#opened = metric('db_connections_opened_total', scope).labels(alias, vendor)
+    this.#closed = metric('db_connections_closed_total', scope).labels(alias, vendor)
+    this.#timeouts = metric('db_pool_acquire_timeouts_total', scope).labels(alias, vendor)
+    this.#created = metric('db_connection_create_duration_seconds', scope, { buckets }).labels(alias, vendor)
+    this.#used = metric('db_connection_use_duration_seconds', scope, { buckets }).labels(alias, vendor)
+    this.#acquired = metric('db_pool_acquire_duration_seconds', scope, { buckets }).labels(alias, vendor)
+    if (connections) for (const counter of [this.#opened, this.#closed, this.#timeouts]) counter.inc(0)
+  }
+
+  /** A query ended, well or not. */
+  query (operation: Operation, seconds: number): void {
+    this.#queries[operation].observe(seconds)
+  }
+
+  /** @param type from errorTypeOf */
+  queryFailed (type: string): void {
+    this.#queryErrors.inc({ ...this.#labels, type })
+  }
+
+  /** Rows were returned or changed. */
+  rows (operation: Operation, count: number): void {
+    this.#rows[operation].inc(count)
+  }
+
+  /** @param seconds how long it took, where it is known */
+  connectionOpened (seconds?: number): void {
+    this.#opened.inc()
+    if (seconds !== undefined) this.#created.observe(seconds)
+  }
+
+  connectionClosed (): void {
+    this.#closed.inc()
+  }
+
+  /** A connection could not be made, or was lost while idle. @param type from errorTypeOf */
+  connectionFailed (type: string): void {
+    this.#connectionErrors.inc({ ...this.#labels, type })
+  }
+
+  /** A connection went back to its pool after so many seconds. */
+  connectionUsed (seconds: number): void {
+    this.#used.observe(seconds)
+  }
+
+  /** A connection was got from the pool after so many seconds. */
+  acquired (seconds: number): void {
+    this.#acquired.observe(seconds)
+  }
+
+  /** The pool was exhausted for as long as a caller would wait. */
+  acquireTimedOut (): void {
+    this.#timeouts.inc()
+  }
+}
+
+function ofEach<V> (make: (operation: Operation) => V): Record<Operation, V> {
+  return Object.fromEntries(operations.map((operation) => [operation, make(operation)])) as Record<Operation, V>
+}

