@@ -1,0 +1,65 @@
+import { isSubmittable, type Client, type Method } from './driver.js'
+import type { Recorder } from './recorder.js'
+import { watchSubmittable } from './submittable.js'
+
+/**
+ * Sends a query of a client, in whichever of its forms, and records how it ends, once.
+ * @param send the client's own query method
+ */
+export function observeQuery (recorder: Recorder, client: Client, send: Method, args: unknown[]): unknown {
+  const query = args[0]
+  if (typeof query !== 'string' && (typeof query !== 'object' || query === null)) return Reflect.apply(send, client, args)
+  if (typeof query === 'object' && isSubmittable(query)) {
+    watchSubmittable(recorder, client, query)
+    return Reflect.apply(send, client, args)
+  }
+  const started = recorder.queryStarted(client, query)
+  if (started === undefined) return Reflect.apply(send, client, args)
+
+  const at = callbackAt(args)
+  if (at === undefined) {
+    const sent = Reflect.apply(send, client, args)
+    // One chain, no side branch: a rejection that nobody handles stays one, and keeps its async stack.
+    return !isThenable(sent)
+      ? sent
+      : sent.then((result) => {
+        recorder.querySucceeded(started, result)
+        return result
+      }, (error: unknown) => {
+        recorder.queryFailed(started, error, recorder.now())
+        throw error
+      })
+  }
+
+  const callback = at === 0 ? (query as { callback: unknown }).callback : args[at]
+  const ended = function (this: unknown, ...results: unknown[]) {
+    if (results[0]) recorder.queryFailed(started, results[0], recorder.now())
+    else recorder.querySucceeded(started, results[1])
+    return Reflect.apply(callback as Method, this, results)
+  }
+  args[at] = at === 0 ? withCallback(query as object, ended) : ended
+  return Reflect.apply(send, client, args)
+}
+
+/**
+ * The argument with the callback that pg will call: the third, else the second where it is a function, else the config
+ * (pg/lib/utils.js:154-169). Undefined where there is none, or one that pg refuses.
+ */
+function callbackAt (args: readonly unknown[]): 0 | 1 | 2 | undefined {
+  const [query, values, callback] = args
+  if (callback) return typeof callback === 'function' ? 2 : undefined
+  if (typeof values === 'function') return 1
+  return typeof query === 'object' && typeof (query as { callback?: unknown }).callback === 'function' ? 0 : undefined
+}
+
+/** A copy of a config, as pg makes one, with a callback of ours: the caller's own is not changed. */
+function withCallback (config: object, callback: Method): object {
+  return Object.create(Object.getPrototypeOf(config) as object | null, {
+    ...Object.getOwnPropertyDescriptors(config),
+    callback: { value: callback, writable: true, enumerable: true, configurable: true }
+  }) as object
+}
+
+function isThenable (value: unknown): value is Promise<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+}

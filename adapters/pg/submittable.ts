@@ -1,0 +1,109 @@
+import type { Client, Method, Submittable } from './driver.js'
+import type { Recorder, Started } from './recorder.js'
+import { disguised, shadow } from './shadow.js'
+
+type Handler = 'handleError' | 'handleDataRow' | 'handleCommandComplete' | 'handleReadyForQuery'
+
+/**
+ * Records how a query ends that speaks the protocol itself, by listening in on what its client tells it. A cursor's duration is
+ * its whole life, the time its reader takes included.
+ */
+export function watchSubmittable (recorder: Recorder, client: Client, query: Submittable): void {
+  const started = recorder.queryStarted(client, query)
+  if (started === undefined) return
+  try {
+    new Watch(recorder, started).start(query)
+  } catch (error) {
+    recorder.trouble.report('pg', error)
+  }
+}
+
+class Watch {
+  readonly #recorder: Recorder
+  readonly #started: Started
+  readonly #restore: Array<() => void> = []
+  #over = false
+  /** Rows of the command under way. */
+  #rows = 0
+
+  constructor (recorder: Recorder, started: Started) {
+    this.#recorder = recorder
+    this.#started = started
+  }
+
+  start (query: Submittable): void {
+    this.#listen(query, 'handleError', (original, self, args) => {
+      const at = this.#recorder.now()
+      try {
+        return Reflect.apply(original, self, args)
+      } finally {
+        // Read after: a native query's error gets its SQLSTATE only there.
+        this.#failed(args[0], at)
+      }
+    })
+    this.#listen(query, 'handleDataRow', (original, self, args) => {
+      this.#rows++
+      return Reflect.apply(original, self, args)
+    })
+    this.#listen(query, 'handleCommandComplete', (original, self, args) => {
+      this.#countRows(rowsInTag(args[0]))
+      return Reflect.apply(original, self, args)
+    })
+    if (typeof query.handleReadyForQuery === 'function') {
+      this.#listen(query, 'handleReadyForQuery', (original, self, args) => {
+        const at = this.#recorder.now()
+        try {
+          return Reflect.apply(original, self, args)
+        } finally {
+          // After: a row that could not be parsed is an error only now, and comes through handleError.
+          this.#ended(at)
+        }
+      })
+    } else {
+      query.once?.('end', (result) => {
+        if (!this.#finish()) return
+        this.#recorder.querySucceeded(this.#started, result)
+      })
+    }
+  }
+
+  #listen (query: Submittable, name: Handler, then: (original: Method, self: unknown, args: unknown[]) => unknown): void {
+    const original = query[name]
+    if (typeof original !== 'function') return
+    this.#restore.push(shadow(query, name, disguised(original, function (this: unknown, ...args: unknown[]) {
+      return then(original, this, args)
+    })))
+  }
+
+  /** @param completed as the server says: of a cursor, those of the last batch only */
+  #countRows (completed: number | undefined): void {
+    if (completed !== undefined || this.#rows > 0) this.#recorder.rows(this.#started, Math.max(completed ?? 0, this.#rows))
+    this.#rows = 0
+  }
+
+  #ended (at: number): void {
+    if (!this.#finish()) return
+    this.#countRows(undefined)
+    this.#recorder.queryEnded(this.#started, at)
+  }
+
+  #failed (error: unknown, at: number): void {
+    if (!this.#finish()) return
+    this.#countRows(undefined)
+    this.#recorder.queryFailed(this.#started, error, at)
+  }
+
+  #finish (): boolean {
+    if (this.#over) return false
+    this.#over = true
+    for (const restore of this.#restore) restore()
+    return true
+  }
+}
+
+/** The rows in a CommandComplete message's tag: 'INSERT 0 5', 'SELECT 3', 'COPY 7' (PostgreSQL manual, 53.7). */
+function rowsInTag (message: unknown): number | undefined {
+  const tag = (message as { text?: unknown } | undefined)?.text
+  const rows = typeof tag === 'string' ? / (\d+)$/.exec(tag)?.[1] : undefined
+  return rows === undefined ? undefined : Number(rows)
+}
