@@ -1,0 +1,274 @@
+import pg from 'pg'
+import t from 'tap'
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { Page } from './support/page.js'
+import { freePort, startPostgres } from './support/postgres.js'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const main = join(root, 'examples/dog-walking/dist/main.js')
+const running = new Set<ChildProcess>()
+t.teardown(() => { for (const child of running) child.kill('SIGKILL') })
+
+/** The demo as a process of its own, with nothing of this one's environment but where programs and temporary files are. */
+class Demo {
+  readonly child: ChildProcess
+  /** Its exit code, null where a signal ended it. */
+  readonly exit: Promise<number | null>
+  out = ''
+  err = ''
+  readonly #watchers = new Set<() => void>()
+
+  constructor (args: string[] = [], env: Record<string, string> = {}) {
+    const { PATH = '', HOME = '' } = process.env
+    this.child = spawn(process.execPath, [main, ...args], { env: { PATH, HOME, TMPDIR: tmpdir(), ...env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
+    running.add(this.child)
+    this.child.stdout?.setEncoding('utf8').on('data', (text: string) => { this.out += text; this.#tell() })
+    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => { this.err += text })
+    this.exit = once(this.child, 'close').then(([code]) => {
+      running.delete(this.child)
+      this.#tell()
+      return code as number | null
+    })
+  }
+
+  /** What the first group of a pattern matched, as soon as it was printed. */
+  async printed (pattern: RegExp): Promise<string> {
+    for (;;) {
+      const match = pattern.exec(this.out)
+      if (match !== null) return match[1] ?? match[0]
+      if (!running.has(this.child)) throw new Error(`it ended without printing ${pattern}:\n${this.out}${this.err}`)
+      await new Promise<void>((resolve) => this.#watchers.add(resolve))
+    }
+  }
+
+  address (): Promise<string> {
+    return this.printed(/listening (?:on|at) (http:\/\/[\w.:]+\d)/)
+  }
+
+  folder (): Promise<string> {
+    return this.printed(/its files are in (\S+)\n/)
+  }
+
+  /** Sends a signal to it and to what it has started, as a Ctrl-C in a terminal does. */
+  signal (signal: NodeJS.Signals): void {
+    process.kill(-(this.child.pid as number), signal)
+  }
+
+  #tell (): void {
+    for (const resolve of this.#watchers) resolve()
+    this.#watchers.clear()
+  }
+}
+
+async function metrics (address: string): Promise<Page> {
+  return new Page(await (await fetch(`${address}/metrics`)).text())
+}
+
+function post (address: string, form: Record<string, string> | string): Promise<Response> {
+  return fetch(address, { method: 'POST', body: new URLSearchParams(form), redirect: 'manual' })
+}
+
+function entries (folder: string): string[] {
+  return readdirSync(folder)
+}
+
+function alive (pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
+/** Tried until it holds, where nothing tells: what a process that is no child of ours does. */
+async function eventually (holds: () => boolean | Promise<boolean>): Promise<boolean> {
+  for (let tries = 0; tries < 150; tries++) {
+    if (await holds()) return true
+    await sleep(100)
+  }
+  return false
+}
+
+await promisify(execFile)(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-b', 'examples/dog-walking'], { cwd: root })
+
+t.test('--smoke goes through every page, shows what moved and exits 0, and leaves nothing behind', async (t) => {
+  const demo = new Demo(['--smoke'])
+  t.equal(await demo.exit, 0, demo.err)
+  t.equal(demo.err, '')
+  for (const line of [
+    /^ +\+1 {2}walks_started$/m, /^ +\+1 {2}walks_completed$/m, /^ +\+5 {2}invalid_walks$/m, /^ +\+750 {2}walk_distance_sum$/m,
+    /^ +\+1 {2}model_inserts_total\{model="walk"\}$/m,
+    /^ +\+1 {2}db_query_duration_seconds_count\{alias="status",vendor="postgresql",operation="select"\}$/m,
+    /^ +\+1 {2}http_request_duration_seconds_count\{method="GET",route="__unmatched__",status_code="404"\}$/m,
+    /^smoke: ok$/m
+  ]) t.match(demo.out, line)
+  t.notOk(existsSync(await demo.folder()))
+})
+
+t.test('what keeps the demo from starting is told in one line', async (t) => {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  const taken = (server.address() as AddressInfo).port
+  const nobodys = await freePort()
+  const locked = await mkdtemp(join(tmpdir(), 'fastify-prometheus-locked-'))
+  await chmod(locked, 0o700)
+  t.teardown(() => rm(locked, { recursive: true, force: true }))
+
+  const cases: Array<[args: string[], env: Record<string, string>, line: RegExp]> = [
+    [[], { DATABASE_URL: 'nonsense' }, /DATABASE_URL must be like postgres:\/\/.+, got 'nonsense'/],
+    [[], { DATABASE_URL: 'mysql://bob:secret@localhost/dogs' }, /DATABASE_URL must be like postgres:.+, got 'mysql:\/\/bob:\*\*\*@localhost\/dogs'/],
+    [[], { DATABASE_URL: `postgres://bob:secret@127.0.0.1:${nobodys}/dogs` }, new RegExp(`no PostgreSQL listens at 127.0.0.1:${nobodys}; `)],
+    [[], { PORT: String(taken) }, new RegExp(`port ${taken} of 127.0.0.1 is taken; `)],
+    [[], { PORT: '3000x' }, /PORT must be a number from 0 to 65535, got '3000x'/],
+    [['--smoke'], { TMPDIR: join(locked, 'nowhere') }, /the embedded PostgreSQL did not start: .+nowhere/],
+    [['--smok'], {}, /Unknown option '--smok'/],
+    [['--migrate'], {}, /need DATABASE_URL/],
+    [['--smoke', '--serve'], {}, /exclude each other/]
+  ]
+  if (process.getuid?.() === 0) cases.push([['--smoke'], { TMPDIR: locked }, new RegExp(`the user 'postgres'.+ cannot enter the folder ${locked}; set TMPDIR`)])
+  await Promise.all(cases.map(async ([args, env, line]) => {
+    const demo = new Demo(args, env)
+    t.equal(await demo.exit, 1)
+    t.match(demo.err, line)
+    t.match(demo.err, /^dog-walking: [^\n]+\n$/)
+    t.notMatch(demo.err, /secret/)
+  }))
+})
+
+t.test('the demo makes a little traffic, and at Ctrl-C stops and leaves nothing behind', async (t) => {
+  const demo = new Demo([], { PORT: '0' })
+  const folder = await demo.folder()
+  const server = Number(readFileSync(join(folder, 'postmaster.pid'), 'utf8').split('\n', 1)[0])
+  t.ok(alive(server))
+  const address = await demo.address()
+  const front = await fetch(address)
+  t.equal(front.headers.get('content-type'), 'text/html; charset=utf-8')
+  t.match(await front.text(), '<a href="/metrics">')
+  t.ok(await eventually(async () => (await metrics(address)).sum('http_requests_received_total') > 1), 'somebody else visits')
+
+  demo.signal('SIGINT')
+  t.equal(await demo.exit, 0)
+  t.equal(demo.err, '')
+  t.notOk(existsSync(folder))
+  t.notOk(alive(server))
+})
+
+t.test('nothing is left behind by a demo that is stopped while it starts, or killed', async (t) => {
+  for (const signal of ['SIGINT', 'SIGKILL'] as const) {
+    const files = await mkdtemp(join(tmpdir(), 'fastify-prometheus-demo-'))
+    await chmod(files, 0o755)
+    t.teardown(() => rm(files, { recursive: true, force: true }))
+    const demo = new Demo(['--smoke'], { TMPDIR: files })
+    await demo.printed(/starting a PostgreSQL/)
+    t.ok(await eventually(() => entries(files).some((name) => existsSync(join(files, name, 'PG_VERSION')))), 'PostgreSQL makes its files')
+    demo.signal(signal)
+    t.equal(await demo.exit, signal === 'SIGINT' ? 0 : null)
+    t.equal(demo.err, '')
+    t.ok(await eventually(() => entries(files).length === 0), `after ${signal}`)
+  }
+})
+
+t.test('on a database of somebody else', async (t) => {
+  const postgres = await startPostgres()
+  t.teardown(() => postgres.close())
+  const base = `postgres://postgres:postgres@127.0.0.1:${postgres.port}`
+  const env = { DATABASE_URL: `${base}/postgres`, PORT: '0' }
+
+  const missing = new Demo([], { DATABASE_URL: `${base}/dogs` })
+  t.equal(await missing.exit, 1)
+  t.match(missing.err, /^dog-walking: the PostgreSQL at 127\.0\.0\.1:\d+ has no database 'dogs'; [^\n]+\n$/)
+  const early = new Demo(['--serve'], env)
+  t.equal(await early.exit, 1)
+  t.match(early.err, /^dog-walking: the database has no tables yet; [^\n]+\n$/)
+
+  const other = new pg.Client(postgres.config)
+  await other.connect()
+  await other.query('SELECT pg_advisory_lock(3141592)')
+  const migrating = [new Demo(['--migrate', '--seed'], env), new Demo(['--migrate'], env)]
+  t.ok(await eventually(async () => {
+    const { rows } = await other.query("SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+    return rows.length === migrating.length
+  }), 'they wait while somebody else migrates')
+  await other.end()
+  t.same(await Promise.all(migrating.map(({ exit }) => exit)), [0, 0], 'several at once take turns')
+  t.match(migrating.map(({ out }) => out).join(''), /migrated: CreateWalkersAndDogs\d+, CreateWalks\d+\n[^]*no migration was pending|no migration was pending\n[^]*migrated: /)
+  t.match(migrating[0]?.out, 'seeded')
+
+  const demo = new Demo(['--serve'], env)
+  const address = await demo.address()
+  const [start, complete] = [`${address}/walks/start`, `${address}/walks/complete`]
+
+  await t.test('wrong forms are answered 400, say what is wrong and are counted', async (t) => {
+    const wrong: Array<[url: string, form: Record<string, string> | string, says: string]> = [
+      [start, {}, 'Choose a walker.'],
+      [start, { walker: '1' }, 'Choose a dog.'],
+      [start, { walker: '99', dog: '1' }, 'We have no such walker.'],
+      [start, { walker: '1', dog: '99999999999' }, 'We know no such dog.'],
+      [start, 'walker=1&dog=1&dog=2', 'Choose a dog.'],
+      [complete, { distance: '10' }, 'Choose a walk.'],
+      [complete, { walk: '1; DROP TABLE walk', distance: '10' }, 'There is no such walk.'],
+      [complete, { walk: '1', distance: '' }, 'How far did they go?'],
+      [complete, { walk: '1', distance: '-1' }, 'The distance cannot be negative.'],
+      [complete, { walk: '1', distance: '10.5' }, 'The distance must be in whole metres.'],
+      [complete, { walk: '1', distance: 'Infinity' }, 'Nobody walks more than'],
+      [complete, { walk: '1', distance: '"><script>' }, 'value="&quot;&gt;&lt;script&gt;"']
+    ]
+    for (const [url, form, says] of wrong) {
+      const answer = await post(url, form)
+      t.equal(answer.status, 400, says)
+      t.ok((await answer.text()).includes(says), says)
+    }
+    const page = await metrics(address)
+    t.equal(page.sum('invalid_walks'), wrong.length)
+    t.equal(page.sum('walks_started'), 0)
+    t.equal(page.sum('model_inserts_total'), 0)
+  })
+
+  await t.test('of two who start or complete the same walk at once, one does', async (t) => {
+    const twice = async (url: string, form: Record<string, string>) => {
+      const answers = await Promise.all([post(url, form), post(url, form)])
+      t.same(answers.map(({ status }) => status).sort(), [303, 400])
+      return answers.map(({ headers }) => headers.get('location') ?? '').join('').replace('/#walk-', '')
+    }
+    const walk = await twice(start, { walker: '1', dog: '1' })
+    await twice(complete, { walk, distance: '1600' })
+    const page = await metrics(address)
+    t.equal(page.sum('walks_started'), 1)
+    t.equal(page.sum('walks_completed'), 1)
+    t.equal(page.sum('model_inserts_total', { model: 'walk' }), 1)
+    t.equal(page.sum('model_updates_total', { model: 'walk' }), 1)
+    t.same(page.of('walk_distance_bucket').map(({ labels, value }) => [labels['le'], value]),
+      [['0', 0], ['50', 0], ['200', 0], ['400', 0], ['800', 0], ['1600', 1], ['3200', 1], ['+Inf', 1]])
+    t.equal(page.sum('db_migrations_pending'), 0)
+  })
+
+  await t.test('the smoke round works there, too', async (t) => {
+    const smoke = new Demo(['--smoke'], env)
+    t.equal(await smoke.exit, 0, smoke.err)
+  })
+
+  await t.test('the status answers without its database, and the service goes on when that is back', async (t) => {
+    t.match(await (await fetch(`${address}/status`)).json(), { database: 'up', walks: { in_progress: 0, completed: 2, metres: 2350 }, walkers: 4, dogs: 8 })
+    await postgres.stop()
+    const status = await fetch(`${address}/status`)
+    t.equal(status.status, 200)
+    t.match(await status.json(), { service: 'up', database: 'down' })
+    t.equal((await fetch(address)).status, 500)
+    await postgres.start()
+    t.equal((await fetch(address)).status, 200)
+    t.match(await (await fetch(`${address}/status`)).json(), { database: 'up' })
+  })
+
+  demo.child.kill('SIGTERM')
+  t.equal(await demo.exit, 0)
+})
