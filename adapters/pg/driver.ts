@@ -44,3 +44,8 @@ export interface Submittable {
 export function isSubmittable (query: object): query is Submittable {
   return typeof (query as Partial<Submittable>).submit === 'function'
 }
+
+/** Whether a method answered with a promise, of whichever kind. */
+export function isThenable (value: unknown): value is Promise<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+}

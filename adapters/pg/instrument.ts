@@ -2,7 +2,7 @@ import { errorMonitor } from 'node:events'
 import type { DatabaseScope } from '../../src/database/metrics.js'
 import { currentUsage } from '../../src/usage.js'
 import { recordClient, recordedClass } from './client.js'
-import type { Client, Method, Pool } from './driver.js'
+import { isThenable, type Client, type Method, type Pool } from './driver.js'
 import { showPool } from './gauges.js'
 import { Recorder } from './recorder.js'
 import { disguised, shadow } from './shadow.js'
@@ -111,7 +111,9 @@ export function instrument (pool: Pool, scope: DatabaseScope): () => void {
 }
 
 /** @param acquiredAt when a client was acquired, in milliseconds of performance.now() */
-function observeAcquire (recorder: Recorder, acquiredAt: (client: unknown) => number, pool: Pool, connect: Method, args: unknown[]): unknown {
+function observeAcquire (
+  recorder: Recorder, acquiredAt: (client: unknown) => number, pool: Pool, connect: Method, args: unknown[]
+): unknown {
   const start = recorder.now()
   const callback = args[0]
   if (typeof callback === 'function') {
@@ -134,8 +136,4 @@ function observeAcquire (recorder: Recorder, acquiredAt: (client: unknown) => nu
       recorder.acquireFailed(error)
       throw error
     })
-}
-
-function isThenable (value: unknown): value is Promise<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 }

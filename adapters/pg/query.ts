@@ -1,4 +1,4 @@
-import { isSubmittable, type Client, type Method } from './driver.js'
+import { isSubmittable, isThenable, type Client, type Method } from './driver.js'
 import type { Recorder } from './recorder.js'
 import { watchSubmittable } from './submittable.js'
 
@@ -58,8 +58,4 @@ function withCallback (config: object, callback: Method): object {
     ...Object.getOwnPropertyDescriptors(config),
     callback: { value: callback, writable: true, enumerable: true, configurable: true }
   }) as object
-}
-
-function isThenable (value: unknown): value is Promise<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 }

@@ -169,5 +169,6 @@ function rowsOf (result: unknown): number | undefined {
 
 function rowCountOf (result: unknown): number | undefined {
   const rows = (result as { rowCount?: unknown } | undefined)?.rowCount
-  return typeof rows === 'number' ? rows : undefined
+  // pg gives null where there are none, pg.native NaN.
+  return typeof rows === 'number' && rows >= 0 ? rows : undefined
 }
