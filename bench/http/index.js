@@ -5,17 +5,26 @@ import { connect } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { difference, interleave, median, row } from '../measure.js'
 
-const REQUESTS = 2000
+const REQUESTS = 600
+/** Code that is not yet compiled is what else would be measured. */
+const WARMUP = 30_000
 const CONNECTIONS = 16
 const REQUEST = Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
 
-export async function http ({ rounds = 41 } = {}) {
+export async function http ({ rounds = 81 } = {}) {
   const names = ['bare', 'hooks', 'ours', 'promClient', 'fastifyMetrics']
   const servers = new Map()
   for (const name of names) {
     const child = fork(fileURLToPath(new URL('server.js', import.meta.url)), [name])
     const [{ port }] = await once(child, 'message')
-    servers.set(name, { child, port })
+    const server = { child, sockets: [], onData () {} }
+    for (let i = 0; i < CONNECTIONS; i++) {
+      const socket = connect(port, '127.0.0.1').on('data', () => server.onData(socket))
+      await once(socket, 'connect')
+      server.sockets.push(socket)
+    }
+    await load(server, WARMUP)
+    servers.set(name, server)
   }
   const cpu = async ({ child }) => {
     child.send('cpu')
@@ -25,11 +34,14 @@ export async function http ({ rounds = 41 } = {}) {
   const variants = Object.fromEntries(names.map((name) => [name, async () => {
     const server = servers.get(name)
     const before = await cpu(server)
-    await load(server.port)
+    await load(server, REQUESTS)
     return (await cpu(server) - before) / REQUESTS
   }]))
-  const costs = await interleave(variants, { rounds, warmup: 5 })
-  for (const { child } of servers.values()) child.disconnect()
+  const costs = await interleave(variants, { rounds })
+  for (const { child, sockets } of servers.values()) {
+    for (const socket of sockets) socket.destroy()
+    child.disconnect()
+  }
 
   const bare = median(costs.bare)
   const over = (name) => difference(costs, name, 'bare')
@@ -42,18 +54,20 @@ export async function http ({ rounds = 41 } = {}) {
   ]
 }
 
-/** Sends the requests over a few connections, one at a time on each. */
-function load (port) {
-  let left = REQUESTS
+/**
+ * Sends requests over a few connections that stay, one at a time on each. It never sleeps: waking a sleeping client is paid for by the
+ * server, in the system call that sends the response, and a slower server would pay it more often.
+ */
+function load (server, requests) {
+  let left = requests
   let answered = 0
-  return new Promise((resolve, reject) => {
-    for (let i = 0; i < CONNECTIONS; i++) {
-      const socket = connect(port, '127.0.0.1')
-      const next = () => left-- > 0 ? socket.write(REQUEST) : socket.end()
-      socket.on('connect', next).on('error', reject).on('data', () => {
-        next()
-        if (++answered === REQUESTS) resolve()
-      })
+  return new Promise((resolve) => {
+    const spin = () => { if (answered < requests) setImmediate(spin) }
+    server.onData = (socket) => {
+      if (left-- > 0) socket.write(REQUEST)
+      if (++answered === requests) resolve()
     }
+    for (const socket of server.sockets) if (left-- > 0) socket.write(REQUEST)
+    spin()
   })
 }

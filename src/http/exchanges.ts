@@ -23,12 +23,14 @@ export interface Exchange {
   route: RouteMetrics | undefined
   request: FastifyRequest | undefined
   reply: FastifyReply | undefined
-  /** performance.now(); what the duration counts from where Fastify has no reply for it. */
+  /** performance.now() where no hook of the route ran yet: what the duration counts from if none ever does. */
   readonly seenAt: number
   readonly body: BodyCount | undefined
   /** performance.now() at the start of the handler, 0 while it is not running. */
   handlerStart: number
   usage: DatabaseUsage | undefined
+  /** Whether its response waits behind another's on the same connection. */
+  readonly queued: boolean
   /** Whether it is over, or need not be followed: what comes after is of no interest. */
   over: boolean
 }
@@ -54,32 +56,40 @@ export class Exchanges {
   readonly #onClose: (this: RawResponse) => void
   readonly #queues: PipelineQueues
 
-  /** @param guard runs a step; an error of ours ends there */
-  constructor (routes: RouteTable, families: HttpFamilies, labels: UserLabels, guard: (step: () => void) => void) {
+  /** @param failed told of an error of ours in what follows a response's 'close' */
+  constructor (routes: RouteTable, families: HttpFamilies, labels: UserLabels, failed: (error: unknown) => void) {
     this.#routes = routes
     this.#families = families
     this.#labels = labels
-    const closed = (raw: Followed) => this.#closed(raw)
-    this.#onClose = function () { guard(() => closed(this)) }
+    const closed = (raw: Followed, exchange: Exchange) => this.#closed(raw, exchange)
+    this.#onClose = function (this: Followed) {
+      const exchange = this[EXCHANGE]
+      if (exchange === undefined || exchange.over) return
+      try {
+        closed(this, exchange)
+      } catch (error) {
+        failed(error)
+      }
+    }
     this.#queues = new PipelineQueues(this.#onClose)
   }
 
   received (request: FastifyRequest, reply: FastifyReply): Exchange {
     const raw: Followed = reply.raw
     let exchange = raw[EXCHANGE]
-    if (exchange === undefined) exchange = this.#follow(request.raw, raw)
+    if (exchange === undefined) exchange = this.#follow(request.raw, raw, 0)
     else if (exchange.over || exchange.route !== undefined) return exchange
     this.#routed(exchange, request, reply)
     return exchange
   }
 
   arrived (request: RawRequest, raw: Followed): void {
-    if (raw[EXCHANGE] === undefined) this.#follow(request, raw)
+    if (raw[EXCHANGE] === undefined) this.#follow(request, raw, performance.now())
   }
 
   finished (request: FastifyRequest, reply: FastifyReply): void {
     const raw: Followed = reply.raw
-    const exchange = raw[EXCHANGE] ?? this.#follow(request.raw, raw)
+    const exchange = raw[EXCHANGE] ?? this.#follow(request.raw, raw, 0)
     if (exchange.over) return
     if (exchange.route === undefined) this.#routed(exchange, request, reply)
     this.#end(exchange, request.raw, raw, isFinished(request.raw, raw))
@@ -101,9 +111,7 @@ export class Exchanges {
     exchange.handlerStart = 0
   }
 
-  #closed (raw: Followed): void {
-    const exchange = raw[EXCHANGE]
-    if (exchange === undefined || exchange.over) return
+  #closed (raw: Followed, exchange: Exchange): void {
     const request = exchange.request?.raw ?? raw.req as RawRequest
     if (exchange.route === undefined) {
       exchange.route = this.#routes.unmatched(request.method ?? '')
@@ -112,21 +120,23 @@ export class Exchanges {
     this.#end(exchange, request, raw, isFlushed(request, raw))
   }
 
-  #follow (request: RawRequest, raw: Followed): Exchange {
+  #follow (request: RawRequest, raw: Followed, seenAt: number): Exchange {
+    const queued = raw.socket === null
     const exchange: Exchange = {
       books: this,
       route: undefined,
       request: undefined,
       reply: undefined,
-      seenAt: performance.now(),
+      seenAt,
       body: BodyCount.of(request),
       handlerStart: 0,
       usage: undefined,
+      queued,
       over: false
     }
     raw[EXCHANGE] = exchange
     raw.on('close', this.#onClose)
-    if (raw.socket === null) this.#queues.add(request.socket, raw)
+    if (queued) this.#queues.add(request.socket, raw)
     return exchange
   }
 
@@ -149,7 +159,7 @@ export class Exchanges {
 
   #end (exchange: Exchange, request: RawRequest, raw: Followed, whole: boolean): void {
     exchange.over = true
-    this.#queues.delete(request.socket, raw)
+    if (exchange.queued) this.#queues.delete(request.socket, raw)
     const { route, reply } = exchange
     if (route === undefined) return
     const seconds = reply === undefined ? (performance.now() - exchange.seenAt) / 1000 : reply.elapsedTime / 1000

@@ -21,14 +21,8 @@ export function instrumentHttp (fastify: FastifyInstance, scope: Scope, settings
   const labels = new UserLabels(settings.labels, trouble)
   const families = httpFamilies(scope, { ...settings, extraLabels: labels.names })
   const routes = new RouteTable(families, settings.excludeRoutes, fastify.supportedMethods)
-  const guard = (step: () => void) => {
-    try {
-      step()
-    } catch (error) {
-      trouble.report('http', error)
-    }
-  }
-  const exchanges = new Exchanges(routes, families, labels, guard)
+  const failed = (error: unknown) => trouble.report('http', error)
+  const exchanges = new Exchanges(routes, families, labels, failed)
   const countsUsage = families.http_request_db_queries !== undefined || families.http_request_db_duration_seconds !== undefined
 
   fastify.addHook('onRoute', (route) => checkRouteConfig(route.url, route.config))
@@ -40,26 +34,34 @@ export function instrumentHttp (fastify: FastifyInstance, scope: Scope, settings
       if (countsUsage && !exchange.over) usage = exchange.usage = { queries: 0, seconds: 0 }
       if (families.http_responses_template_total !== undefined) countViews(reply, families.http_responses_template_total)
     } catch (error) {
-      trouble.report('http', error)
+      failed(error)
     }
     if (usage === undefined) done()
     else countUsage(usage, done)
   })
 
   fastify.addHook('onResponse', (request, reply, done) => {
-    guard(() => exchanges.finished(request, reply))
+    try {
+      exchanges.finished(request, reply)
+    } catch (error) {
+      failed(error)
+    }
     done()
   })
 
   if (families.http_exceptions_total !== undefined) {
     fastify.addHook('onError', (request, reply, error, done) => {
-      guard(() => exchanges.threw(request, reply, error))
+      try {
+        exchanges.threw(request, reply, error)
+      } catch (trouble) {
+        failed(trouble)
+      }
       done()
     })
   }
 
   if (families.http_handler_duration_seconds !== undefined) {
-    const stop = watchHandlers((error) => trouble.report('http', error))
+    const stop = watchHandlers(failed)
     fastify.addHook('onClose', (_fastify, done) => {
       stop()
       done()
@@ -76,6 +78,12 @@ export function instrumentHttp (fastify: FastifyInstance, scope: Scope, settings
 
   // In a scope of its own, Fastify's other requests are none of ours; the root's prototype is no Fastify.
   if (Object.getPrototypeOf(fastify) === Object.prototype) {
-    fastify.server.on('request', (request: RawRequest, response: RawResponse) => guard(() => exchanges.arrived(request, response)))
+    fastify.server.on('request', (request: RawRequest, response: RawResponse) => {
+      try {
+        exchanges.arrived(request, response)
+      } catch (error) {
+        failed(error)
+      }
+    })
   }
 }

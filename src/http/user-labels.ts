@@ -10,6 +10,8 @@ export const MAX_LABEL_VALUES = 100
 /** The value where the resolver threw. */
 export const FAILED = '_ERROR'
 
+const NONE: readonly string[] = []
+
 /** The labels that a user adds, bounded. */
 export class UserLabels {
   readonly names: readonly string[]
@@ -24,6 +26,7 @@ export class UserLabels {
 
   /** A value for each name, in order; empty ones where the request never came to Fastify. */
   of (request: FastifyRequest | undefined, reply: FastifyReply | undefined): readonly string[] {
+    if (this.#resolvers.length === 0) return NONE
     return this.#resolvers.map(({ name, resolve, seen }) => {
       if (request === undefined || reply === undefined) return ''
       try {
