@@ -48,18 +48,15 @@ export function responseBytes (method: string, raw: RawResponse, reply: FastifyR
     lengthOf((raw as { _contentLength?: unknown })._contentLength)
 }
 
-/** Whether a response went out to its end, asked when it is closed. */
-export function isFlushed (request: RawRequest, raw: RawResponse): boolean {
+/** Whether a response that is closed went out to its end: not if its stream was reset, or its connection broke with the last of it unsent. */
+export function isWhole (request: RawRequest, raw: RawResponse): boolean {
   if ('stream' in raw) return raw.stream.writableFinished && raw.stream.rstCode === NO_ERROR
-  return raw.writableFinished && !isLost(request.socket)
+  return isInjected(raw) ? raw.writableEnded : raw.writableFinished && !isLost(request.socket)
 }
 
-/**
- * Whether a response went out to its end, asked at its 'finish' or 'error': an HTTP/2 response emits 'finish' when its stream was reset too,
- * one of HTTP/1 when the connection broke with the last of it unsent, and that of an inject() never counts as flushed.
- */
-export function isFinished (request: RawRequest, raw: RawResponse): boolean {
-  return isFlushed(request, raw) || (!('stream' in raw) && raw.writableEnded && !raw.destroyed && !isLost(request.socket))
+/** Whether it is the response of an inject(): it has no connection, and whoever awaits it goes on before its 'close'. */
+export function isInjected (raw: RawResponse): boolean {
+  return (raw as { isLightMyRequest?: unknown }).isLightMyRequest === true
 }
 
 /** Whether a connection is gone with something left to send. */

@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { DatabaseUsage } from '../usage.js'
-import { BodyCount, isFinished, isFlushed, requestBytes, responseBytes, type RawRequest, type RawResponse } from './bodies.js'
+import { BodyCount, isInjected, isWhole, requestBytes, responseBytes, type RawRequest, type RawResponse } from './bodies.js'
 import type { HttpFamilies } from './families.js'
 import { exceptionType } from './error-type.js'
 import { charsetOf, queuedSeconds } from './headers.js'
@@ -23,8 +23,8 @@ export interface Exchange {
   route: RouteMetrics | undefined
   request: FastifyRequest | undefined
   reply: FastifyReply | undefined
-  /** performance.now() where no hook of the route ran yet: what the duration counts from if none ever does. */
-  readonly seenAt: number
+  /** performance.now() when it was first seen; 0 where Fastify has seen it earlier, and says how long it took. */
+  seenAt: number
   readonly body: BodyCount | undefined
   /** performance.now() at the start of the handler, 0 while it is not running. */
   handlerStart: number
@@ -45,9 +45,9 @@ export function exchangeOf (raw: RawResponse): Exchange | undefined {
 /**
  * The books: every request received is in flight until it is finished or aborted, once, whichever way it comes and goes.
  *
- * `received` and `finished` are Fastify's onRequest and onResponse; `closed` is the response's 'close', the only sign of a client
- * that left; `arrived` is the server's 'request' after Fastify had it, for requests whose hooks have not run: those an earlier hook
- * holds or answers, and those that Fastify answers without hooks (a malformed URL, a server that is closing).
+ * It is over at the response's 'close', which comes after the last byte or when the client left. `received` is Fastify's onRequest;
+ * `answered` its onResponse, for those that an earlier hook answered; `arrived` the server's 'request' after Fastify had it, for those
+ * whose hooks have not run: an earlier hook holds them, or Fastify answers without hooks (a malformed URL, a server that is closing).
  */
 export class Exchanges {
   readonly #routes: RouteTable
@@ -55,12 +55,17 @@ export class Exchanges {
   readonly #labels: UserLabels
   readonly #onClose: (this: RawResponse) => void
   readonly #queues: PipelineQueues
+  readonly #first: boolean
 
-  /** @param failed told of an error of ours in what follows a response's 'close' */
-  constructor (routes: RouteTable, families: HttpFamilies, labels: UserLabels, failed: (error: unknown) => void) {
+  /**
+   * @param first whether `received` comes before any other hook
+   * @param failed told of an error of ours in what follows a response's 'close'
+   */
+  constructor (routes: RouteTable, families: HttpFamilies, labels: UserLabels, first: boolean, failed: (error: unknown) => void) {
     this.#routes = routes
     this.#families = families
     this.#labels = labels
+    this.#first = first
     const closed = (raw: Followed, exchange: Exchange) => this.#closed(raw, exchange)
     this.#onClose = function (this: Followed) {
       const exchange = this[EXCHANGE]
@@ -77,22 +82,18 @@ export class Exchanges {
   received (request: FastifyRequest, reply: FastifyReply): Exchange {
     const raw: Followed = reply.raw
     let exchange = raw[EXCHANGE]
-    if (exchange === undefined) exchange = this.#follow(request.raw, raw, 0)
+    if (exchange === undefined) exchange = this.#follow(request.raw, raw, this.#first ? performance.now() : 0)
     else if (exchange.over || exchange.route !== undefined) return exchange
     this.#routed(exchange, request, reply)
     return exchange
   }
 
-  arrived (request: RawRequest, raw: Followed): void {
-    if (raw[EXCHANGE] === undefined) this.#follow(request, raw, performance.now())
+  answered (request: FastifyRequest, reply: FastifyReply): void {
+    this.received(request, reply)
   }
 
-  finished (request: FastifyRequest, reply: FastifyReply): void {
-    const raw: Followed = reply.raw
-    const exchange = raw[EXCHANGE] ?? this.#follow(request.raw, raw, 0)
-    if (exchange.over) return
-    if (exchange.route === undefined) this.#routed(exchange, request, reply)
-    this.#end(exchange, request.raw, raw, isFinished(request.raw, raw))
+  arrived (request: RawRequest, raw: Followed): void {
+    if (raw[EXCHANGE] === undefined) this.#follow(request, raw, performance.now())
   }
 
   threw (request: FastifyRequest, reply: FastifyReply, error: unknown): void {
@@ -117,7 +118,7 @@ export class Exchanges {
       exchange.route = this.#routes.unmatched(request.method ?? '')
       exchange.route?.received((request.socket as { encrypted?: unknown }).encrypted === true)
     }
-    this.#end(exchange, request, raw, isFlushed(request, raw))
+    this.#end(exchange, request, raw, isWhole(request, raw))
   }
 
   #follow (request: RawRequest, raw: Followed, seenAt: number): Exchange {
@@ -136,6 +137,7 @@ export class Exchanges {
     }
     raw[EXCHANGE] = exchange
     raw.on('close', this.#onClose)
+    if (isInjected(raw)) raw.on('finish', this.#onClose)
     if (queued) this.#queues.add(request.socket, raw)
     return exchange
   }
@@ -149,6 +151,7 @@ export class Exchanges {
     exchange.route = route
     exchange.request = request
     exchange.reply = reply
+    if (!this.#first) exchange.seenAt = 0
     route.received(request.protocol === 'https')
     if (route.ajax !== undefined && String(request.headers['x-requested-with']).toLowerCase() === 'xmlhttprequest') route.ajax.inc()
     if (route.queueDuration !== undefined) {
@@ -162,7 +165,7 @@ export class Exchanges {
     if (exchange.queued) this.#queues.delete(request.socket, raw)
     const { route, reply } = exchange
     if (route === undefined) return
-    const seconds = reply === undefined ? (performance.now() - exchange.seenAt) / 1000 : reply.elapsedTime / 1000
+    const seconds = (exchange.seenAt === 0 && reply !== undefined ? reply.elapsedTime : performance.now() - exchange.seenAt) / 1000
     const upgraded = !whole && (request as { upgrade?: unknown }).upgrade === true
     const status = whole ? raw.statusCode : upgraded ? SWITCHING_PROTOCOLS : CLIENT_CLOSED_REQUEST
     route.finished(status, seconds, this.#labels.of(exchange.request, reply))

@@ -222,8 +222,12 @@ t.test('pipelined requests are each counted, the finished and the abandoned', as
   const gone = new Promise((resolve) => connection.on('close', resolve))
   const entered = once(held, 'entered')
   const keep = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`
+  const two = new Promise<void>((resolve) => {
+    let answers = ''
+    socket.on('data', (chunk) => { if ((answers += chunk).split('quick').length > 2) resolve() })
+  })
   socket.write(keep('/quick') + keep('/quick') + keep('/slow') + keep('/quick'))
-  await entered
+  await Promise.all([entered, two])
   socket.destroy()
   await gone
   await new Promise(setImmediate)
