@@ -5,7 +5,7 @@ import { configs } from 'typescript-eslint'
 const rooms = {
   'src/metrics': ['errors'],
   'src/database': ['catalogue', 'metrics', 'errors'],
-  'src/http': ['catalogue', 'metrics', 'trouble', 'usage', 'errors'],
+  'src/http': ['catalogue', 'metrics', 'trouble', 'usage', 'error-type', 'errors'],
   'src/exposition': ['metrics'],
   'src/endpoint': ['exposition'],
   'src/testing': ['metrics', 'errors']
@@ -17,13 +17,13 @@ const importRules = Object.entries(rooms).map(([room, known]) => ({
 }))
 
 /** An adapter knows the catalogue and what stands under it; of the other adapters, only typeorm knows pg, whose pools it instruments. */
-const adapterRule = (files, siblings) => ({
-  files,
+const adapterRule = (adapter, known = '(?!)') => ({
+  files: [`adapters/${adapter}.ts`, `adapters/${adapter}/**/*.ts`],
   rules: {
     'no-restricted-imports': ['error', {
       patterns: [
-        { regex: '^(\\.\\./)+src/(?!(catalogue|metrics|database|trouble|usage|errors)[./])', message: 'An adapter knows the catalogue, metrics, database, trouble, usage and errors.' },
-        { regex: `^\\./(?!(${siblings})[./])`, message: 'Adapters do not know each other.' }
+        { regex: '^(\\.\\./)+src/(?!(catalogue|metrics|database|trouble|usage|shadow|error-type|errors)[./])', message: 'An adapter knows the catalogue, metrics, database, trouble, usage, shadow, error-type and errors.' },
+        { regex: `^\\.\\./(?!(\\.\\./)?src/|\\.\\./src/|(${known})[./])`, message: 'Adapters do not know each other.' }
       ]
     }]
   }
@@ -44,6 +44,6 @@ export default [
     }
   },
   ...importRules,
-  adapterRule(['adapters/pg.ts'], 'pg'),
-  adapterRule(['adapters/typeorm.ts'], 'pg|typeorm')
+  adapterRule('pg'),
+  adapterRule('typeorm', 'pg')
 ]

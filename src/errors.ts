@@ -6,7 +6,6 @@ export type ErrorCode =
   | 'FP_ERR_INVALID_TARGET'
   | 'FP_ERR_METRIC_CONFLICT'
   | 'FP_ERR_UNKNOWN_MODEL'
-  | 'FP_ERR_ASSERTION'
 
 /** An error of this package: `code` is stable, the message says what was wrong, what was expected and what to do. */
 export class MetricsError extends Error {

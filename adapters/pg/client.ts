@@ -1,7 +1,7 @@
 import type { Client as PgClient, ClientClass } from './driver.js'
 import { observeQuery } from './query.js'
 import type { Recorder } from './recorder.js'
-import { disguised, shadow } from './shadow.js'
+import { disguised, shadow } from '../../src/shadow.js'
 
 /**
  * A client class whose connections and queries are recorded. It finds its base's methods anew each time, so what another

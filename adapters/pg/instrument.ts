@@ -5,7 +5,7 @@ import { recordClient, recordedClass } from './client.js'
 import { isThenable, type Client, type Method, type Pool } from './driver.js'
 import { showPool } from './gauges.js'
 import { Recorder } from './recorder.js'
-import { disguised, shadow } from './shadow.js'
+import { disguised, shadow } from '../../src/shadow.js'
 
 const UNDO = Symbol.for('fastify-prometheus.pg.undo')
 

@@ -1,4 +1,4 @@
-import { errorTypeOf } from '../../src/database/error-type.js'
+import { errorTypeOf } from '../../src/error-type.js'
 import { DatabaseMetrics, type DatabaseScope } from '../../src/database/metrics.js'
 import { operationOf, type Operation } from '../../src/database/operation.js'
 import { Trouble } from '../../src/trouble.js'

@@ -1,12 +1,12 @@
 import { DatabaseMetrics, readDatabaseScope, type DatabaseScope } from '../../src/database/metrics.js'
 import { MetricsError, invalidOption, show } from '../../src/errors.js'
+import { shadowMethod, type Method } from '../../src/shadow.js'
 import { Trouble } from '../../src/trouble.js'
 import { instrumentPool, type PgPoolLike } from '../pg.js'
 import { MigrationGauges } from './migrations.js'
 import type { ModelTarget } from './models.js'
 import { Pools } from './pools.js'
 import { querySubscriber } from './queries.js'
-import { shadow, type Method } from './shadow.js'
 import type { DataSourceLike } from './shapes.js'
 import { claimsOf, modelOpsSubscriber, type ModelOpsOptions } from './subscriber.js'
 
@@ -91,10 +91,10 @@ class Instrumentation {
     this.#pools = queries !== undefined ? undefined : this.#poolsOf(scope, alias)
     const refresh = (): Promise<void> | undefined => this.#initializing ? undefined : this.refresh()
     this.#restores = [
-      shadow(dataSource, 'initialize', (initialize) => this.#initialize(initialize)),
-      shadow(dataSource, 'buildMetadatas', (buildMetadatas) => after(buildMetadatas, () => { this.#attach() })),
-      shadow(dataSource, 'runMigrations', (runMigrations) => after(runMigrations, refresh, refresh)),
-      shadow(dataSource, 'undoLastMigration', (undoLastMigration) => after(undoLastMigration, refresh, refresh))
+      shadowMethod(dataSource, 'initialize', (initialize) => this.#initialize(initialize)),
+      shadowMethod(dataSource, 'buildMetadatas', (buildMetadatas) => after(buildMetadatas, () => { this.#attach() })),
+      shadowMethod(dataSource, 'runMigrations', (runMigrations) => after(runMigrations, refresh, refresh)),
+      shadowMethod(dataSource, 'undoLastMigration', (undoLastMigration) => after(undoLastMigration, refresh, refresh))
     ]
     Object.defineProperty(dataSource, INSTRUMENTED, { value: this, configurable: true })
     if (dataSource.isInitialized) {

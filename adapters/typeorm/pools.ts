@@ -1,4 +1,4 @@
-import { shadow } from './shadow.js'
+import { shadowMethod } from '../../src/shadow.js'
 
 /** What PostgresDriver and CockroachDriver have. */
 interface PooledDriver<P extends object> {
@@ -31,7 +31,7 @@ export class Pools<P extends object> {
     this.#instrument = instrument
     this.#failed = failed
     const making = this.#making.bind(this)
-    this.#restore = shadow(driver, 'createPool', (createPool) => function (...args) {
+    this.#restore = shadowMethod(driver, 'createPool', (createPool) => function (...args) {
       return making(args[1], () => createPool.apply(this, args))
     })
     this.instrumentMade()

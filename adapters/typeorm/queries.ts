@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks'
-import { errorTypeOf } from '../../src/database/error-type.js'
+import { errorTypeOf } from '../../src/error-type.js'
 import type { DatabaseMetrics } from '../../src/database/metrics.js'
 import { operationOf, type Operation } from '../../src/database/operation.js'
 import type { Trouble } from '../../src/trouble.js'

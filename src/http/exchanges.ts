@@ -1,9 +1,9 @@
 import { performance } from 'node:perf_hooks'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { errorTypeOf } from '../error-type.js'
 import type { DatabaseUsage } from '../usage.js'
 import { BodyCount, isInjected, isWhole, requestBytes, responseBytes, type RawRequest, type RawResponse } from './bodies.js'
 import type { HttpFamilies } from './families.js'
-import { exceptionType } from './error-type.js'
 import { charsetOf, queuedSeconds } from './headers.js'
 import { PipelineQueues } from './pipeline-queues.js'
 import type { RouteMetrics, RouteTable } from './routes.js'
@@ -99,7 +99,7 @@ export class Exchanges {
   threw (request: FastifyRequest, reply: FastifyReply, error: unknown): void {
     const exchange = exchangeOf(reply.raw)
     const route = exchange?.route ?? (exchange?.over === true ? undefined : this.#routes.of(request))
-    route?.threw(exceptionType(error))
+    route?.threw(errorTypeOf(error))
   }
 
   /**

@@ -2,8 +2,8 @@ import t from 'tap'
 import { readFile, readdir } from 'node:fs/promises'
 import { Registry } from 'prom-client'
 import { DatabaseMetrics, readDatabaseScope } from '../../src/database/metrics.js'
-import { errorTypeOf } from '../../src/database/error-type.js'
-import { conditions } from '../../src/database/sqlstate.js'
+import { errorTypeOf } from '../../src/error-type.js'
+import { conditions } from '../../src/sqlstate.js'
 import { MetricsError } from '../../src/errors.js'
 
 t.test('an error is known by its condition, its code or its class', async (t) => {

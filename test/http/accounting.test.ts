@@ -109,6 +109,22 @@ t.test('each way a request can be answered is counted once, under its route', as
   for (const route of ['/throws', '/throws-sync', '/hijacked', '/stream']) t.equal(last.sum('http_handler_duration_seconds_count', { route }), 1, `the handler of ${route} ran`)
 })
 
+t.test('what a hook of a scope registered earlier answers is under its route, and one registered later too', async (t) => {
+  const answers = async (app: FastifyInstance) => {
+    app.addHook('onRequest', async (_request, reply) => reply.code(401).send('no'))
+    app.get('/', async () => 'never')
+  }
+  const { page, url } = await service(t, {
+    before: (app) => { app.register(answers, { prefix: '/earlier' }) },
+    routes: (app) => { app.register(answers, { prefix: '/later' }) }
+  })
+  for (const path of ['/earlier', '/later']) await (await fetch(url + path)).text()
+  const after = await page()
+  for (const route of ['/earlier', '/later']) t.equal(ended(after, { route, status_code: '401' }) + ended(after, { route: `${route}/`, status_code: '401' }), 1, route)
+  t.equal(after.sum('http_requests_received_total'), 2)
+  checkBooks(t, after)
+})
+
 t.test('a client that leaves is observed as 499, wherever the request was', async (t) => {
   const stream = new PassThrough()
   const entered = new PassThrough()

@@ -12,6 +12,15 @@ export function shadow (target: object, name: PropertyKey, value: unknown): () =
   }
 }
 
+/** A method, whatever it takes. */
+export type Method = (this: unknown, ...args: unknown[]) => unknown
+
+/** Puts a method over the one an object has, that passes for it; the function it gives back takes it away again. */
+export function shadowMethod (target: object, name: string, make: (original: Method) => Method): () => void {
+  const original: unknown = Reflect.get(target, name)
+  return typeof original === 'function' ? shadow(target, name, disguised(original, make(original as Method))) : () => {}
+}
+
 /** A function that passes for another: same name, same length. */
 export function disguised<F extends object> (as: { readonly name: string, readonly length: number }, replacement: F): F {
   return Object.defineProperties(replacement, {
