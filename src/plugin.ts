@@ -25,16 +25,20 @@ declare module 'fastify' {
   }
 }
 
+/** Tells our decorator from one that another plugin put under the same name, which Fastify refuses to replace. */
+const OURS = Symbol.for('fastify-prometheus.metrics')
+
 async function metrics (fastify: FastifyInstance, options: MetricsPluginOptions): Promise<void> {
   const { scope, http, endpoint, runtime } = readOptions(options)
-  if (fastify.hasDecorator('metrics')) {
+  if (fastify.hasDecorator('metrics') && OURS in fastify.metrics) {
     fastify.log.warn('fastify-prometheus is registered already; its first registration counts and this one does nothing')
     return
   }
 
   const { registry, prefix } = scope
   const trouble = new Trouble(scope, (message, err) => fastify.log.warn({ err }, message))
-  const page: FastifyMetrics = {
+  const page: FastifyMetrics & { [OURS]: true } = {
+    [OURS]: true,
     registry,
     get contentType () { return registry.contentType },
     render: () => renderPage(registry, (name, error) => trouble.report(`metric ${name}`, error))

@@ -143,6 +143,13 @@ t.test('registered twice, in two services and in every test, it is safe', async 
   await t.rejects(async () => { await conflict.ready() }, { code: 'FP_ERR_METRIC_CONFLICT', message: /'http_request_duration_seconds' as histogram\(.*'prefix' or a 'registry'/ })
 })
 
+t.test('a decorator that another plugin put under its name is refused, not taken for its own', async (t) => {
+  const app = Fastify()
+  app.decorate('metrics', { registry: {} } as never)
+  app.register(metricsPlugin, { registry: new Registry() })
+  await t.rejects(async () => { await app.ready() }, { code: 'FST_ERR_DEC_ALREADY_PRESENT' })
+})
+
 t.test('in a scope of its own it sees that scope alone', async (t) => {
   const registry = new Registry()
   const app = Fastify()
