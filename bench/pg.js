@@ -9,28 +9,29 @@ import prom from 'prom-client'
 import { instrumentPool } from 'fastify-prometheus/pg'
 import { difference, interleave, median, row } from './measure.js'
 
-const QUERIES = 1000
+const QUERIES = 800
+const CONNECTIONS = 8
 
-export async function pgPool ({ rounds = 41 } = {}) {
+export async function pgPool ({ rounds = 81 } = {}) {
   const server = await startPostgres()
   try {
-    const settings = { host: '127.0.0.1', port: server.port, user: 'postgres', password: 'postgres', database: 'postgres', max: 1 }
+    const settings = { host: '127.0.0.1', port: server.port, user: 'postgres', password: 'postgres', database: 'postgres', max: CONNECTIONS }
     const pools = { bare: new pg.Pool(settings), ours: new pg.Pool(settings), promClient: new pg.Pool(settings) }
     instrumentPool(pools.ours, { registry: new prom.Registry() })
     instrumentWithPromClient(pools.promClient)
     const variants = {}
     for (const [name, pool] of Object.entries(pools)) {
-      const client = await pool.connect()
-      client.release()
+      // end() resolves before its connections are closed, and the server is stopped then.
+      pool.on('error', () => {})
       variants[`${name} pool`] = () => cpuOf(() => pool.query('SELECT 1'))
       variants[`${name} client`] = async () => {
-        const client = await pool.connect()
-        const cost = await cpuOf(() => client.query('SELECT 1'))
-        client.release()
+        const clients = await Promise.all(Array.from({ length: CONNECTIONS }, () => pool.connect()))
+        const cost = await cpuOf((connection) => clients[connection].query('SELECT 1'))
+        for (const client of clients) client.release()
         return cost
       }
     }
-    const costs = await interleave(variants, { rounds, warmup: 5 })
+    const costs = await interleave(variants, { rounds, warmup: 15 })
     await Promise.all(Object.values(pools).map((pool) => pool.end()))
     const line = (path) => {
       const ours = difference(costs, `ours ${path}`, `bare ${path}`)
@@ -43,9 +44,12 @@ export async function pgPool ({ rounds = 41 } = {}) {
   }
 }
 
+/** @param query one of them; as many as there are connections are under way, so that neither side falls asleep, and no wake-up is measured */
 async function cpuOf (query) {
   const before = process.cpuUsage()
-  for (let i = 0; i < QUERIES; i++) await query()
+  await Promise.all(Array.from({ length: CONNECTIONS }, async (_, connection) => {
+    for (let i = 0; i < QUERIES / CONNECTIONS; i++) await query(connection)
+  }))
   const { user, system } = process.cpuUsage(before)
   return (user + system) / QUERIES
 }
