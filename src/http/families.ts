@@ -1,4 +1,4 @@
-import { catalogue, metric, type Definition, type FamilyOf, type LabelsOf, type MetricName, type Scope } from '../catalogue.js'
+import { catalogue, metric, type Definition, type FamilyOf, type MetricName, type Scope } from '../catalogue.js'
 
 /** The metrics of the HTTP half. */
 export type HttpMetricName = Extract<MetricName, `http_${string}`>
@@ -18,9 +18,6 @@ export interface HttpChoice {
 }
 
 export const HTTP_METRICS = Object.keys(catalogue).filter((name): name is HttpMetricName => name.startsWith('http_'))
-
-/** The label names of an HTTP metric. */
-export type HttpLabels<N extends HttpMetricName> = LabelsOf<N>
 
 /** Makes or finds those that are on. */
 export function httpFamilies (scope: Scope, choice: HttpChoice): HttpFamilies {

@@ -1,12 +1,5 @@
 import { register } from 'prom-client'
 
-/** What a registry holds: any metric of prom-client's contract, ours or not. */
-export interface RegisteredMetric {
-  readonly name: string
-  readonly help: string
-  get (): unknown
-}
-
 /**
  * A registry, known by its shape: prom-client 15's, @prometheus-io/client 0.16's and @platformatic/prom-client 1's all have it.
  * `registerMetric` takes `never`, for each library wants its own metric classes there; what they call on a metric, ours have.
