@@ -26,6 +26,19 @@ export class BucketCounts extends Pages<Uint32Array> {
     return this.#carried.size === 0 ? count : count + (this.#carried.get(this.#key(place, bucket)) ?? 0) * FULL
   }
 
+  override copy (): BucketCounts {
+    const copy = new BucketCounts(this.width)
+    this.copyTo(copy)
+    for (const [key, count] of this.#carried) copy.#carried.set(key, count)
+    return copy
+  }
+
+  /** All counts of a place, where any went beyond 32 bits. */
+  carriedOf (place: number): number[] | undefined {
+    if (this.#carried.size === 0) return undefined
+    return Array.from({ length: this.width }, (_, bucket) => this.countOf(place, bucket))
+  }
+
   override zero (place: number): void {
     super.zero(place)
     if (this.#carried.size === 0) return

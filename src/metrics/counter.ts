@@ -1,7 +1,9 @@
 import { Family, type FamilyConfig, type MetricValue } from './family.js'
+import type { LabelPair } from './label-pair.js'
 import type { LabelValue, Labels } from './labels.js'
 import { Pages } from './pages.js'
 import { Child, exemplarOf, notANumber } from './series.js'
+import type { SeriesSnapshot } from './snapshot.js'
 
 /** The one-object form of a write, for families with `enableExemplars`. */
 export interface ExemplarWrite<T extends string = string> {
@@ -13,7 +15,8 @@ export interface ExemplarWrite<T extends string = string> {
 /** A counter: a number that only grows. A drop-in for prom-client's. */
 export class Counter<T extends string = string> extends Family<T> {
   readonly type = 'counter'
-  readonly #numbers = new Pages(Float64Array, 1)
+  /** The value, and when it began, in seconds since the epoch. */
+  readonly #numbers = new Pages(Float64Array, 2)
   readonly #bare = new CounterChild(this, [])
 
   constructor (config: FamilyConfig<T> & ThisType<Counter<T>>) {
@@ -61,6 +64,17 @@ export class Counter<T extends string = string> extends Family<T> {
 
   protected override zeroAt (place: number): void {
     this.#numbers.zero(place)
+    this.#numbers.page(place)[this.#numbers.at(place) + 1] = Date.now() / 1000
+  }
+
+  protected override reader (): (place: number, labels: readonly LabelPair[]) => SeriesSnapshot {
+    const numbers = this.#numbers.copy()
+    const exemplars = this.copyOfExemplars()
+    return (place, labels) => {
+      const page = numbers.page(place)
+      const at = numbers.at(place)
+      return { labels, created: page[at + 1], value: page[at] as number, exemplar: exemplars?.get(place)?.[0], buckets: undefined, quantiles: undefined }
+    }
   }
 
   protected override valuesIn (place: number, labels: Labels): MetricValue[] {

@@ -1,7 +1,9 @@
 import { MetricsError, show } from '../errors.js'
 import { isLabelName, isMetricName, refuseUnknownLabels, type LabelValue, type Labels } from './labels.js'
 import { defaultRegistry, isRegistry, type RegistryLike } from './registry.js'
+import type { LabelPair } from './label-pair.js'
 import type { Exemplar, SeriesSource } from './series.js'
+import type { FamilySnapshot, SeriesSnapshot } from './snapshot.js'
 import { SeriesTable } from './table.js'
 
 /** How many processes' values become one, as prom-client's cluster registry reads it. */
@@ -170,8 +172,25 @@ export abstract class Family<T extends string = string> implements SeriesSource 
     return this.read((place, labels) => this.valuesIn(place, labels))
   }
 
+  /** The state as it is now, without `collect`. @param shared labels that every series gets beside its own */
+  snapshot (shared: readonly LabelPair[] = []): FamilySnapshot {
+    this.refresh()
+    const series = this.#series.copy(this.labelNames, shared)
+    const read = this.reader()
+    return {
+      name: this.name,
+      help: this.help,
+      type: this.type,
+      size: series.size,
+      bounds: this.bounds(),
+      * series () {
+        for (let i = 0; i < series.size; i++) yield read(series.place(i), series.labels(i))
+      }
+    }
+  }
+
   /** Runs the user's `collect` with this family as `this`, as prom-client does. */
-  protected collected (): void | Promise<void> {
+  collected (): void | Promise<void> {
     return this.collect?.()
   }
 
@@ -180,7 +199,27 @@ export abstract class Family<T extends string = string> implements SeriesSource 
 
   protected abstract valuesIn (place: number, labels: Labels): MetricValue[]
 
+  /** Reads series from a copy of their numbers as they are now. */
+  protected abstract reader (): (place: number, labels: readonly LabelPair[]) => SeriesSnapshot
+
+  /** The upper bounds of a histogram. */
+  protected bounds (): readonly number[] {
+    return []
+  }
+
+  /** Brings the numbers up to date, where they are computed when they are read. */
+  protected refresh (): void {}
+
+  /** The exemplars as they are now; undefined where there is none. */
+  protected copyOfExemplars (): ReadonlyMap<number, ReadonlyArray<Exemplar | undefined>> | undefined {
+    if (this.exemplars.size === 0) return undefined
+    const copy = new Map<number, ReadonlyArray<Exemplar | undefined>>()
+    for (const [place, exemplars] of this.exemplars) copy.set(place, [...exemplars])
+    return copy
+  }
+
   protected read (valuesIn: (place: number, labels: Labels) => MetricValue[]): MetricObject {
+    this.refresh()
     const lines: MetricValue[] = []
     for (const { values, place } of this.#series) lines.push(...valuesIn(place, this.labelsOf(values)))
     return { name: this.name, help: this.help, type: this.type, aggregator: this.aggregator, values: lines }

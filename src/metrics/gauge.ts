@@ -1,8 +1,10 @@
 import { performance } from 'node:perf_hooks'
 import { Family, type FamilyConfig, type MetricValue } from './family.js'
+import type { LabelPair } from './label-pair.js'
 import type { LabelValue, Labels } from './labels.js'
 import { Pages } from './pages.js'
 import { Child, notANumber } from './series.js'
+import type { SeriesSnapshot } from './snapshot.js'
 
 /** A gauge: a number that goes up and down. A drop-in for prom-client's. */
 export class Gauge<T extends string = string> extends Family<T> {
@@ -83,6 +85,14 @@ export class Gauge<T extends string = string> extends Family<T> {
 
   protected override zeroAt (place: number): void {
     this.#numbers.zero(place)
+  }
+
+  protected override reader (): (place: number, labels: readonly LabelPair[]) => SeriesSnapshot {
+    const numbers = this.#numbers.copy()
+    return (place, labels) => {
+      const value = numbers.page(place)[numbers.at(place)] as number
+      return { labels, created: undefined, value, exemplar: undefined, buckets: undefined, quantiles: undefined }
+    }
   }
 
   protected override valuesIn (place: number, labels: Labels): MetricValue[] {

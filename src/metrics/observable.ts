@@ -1,6 +1,7 @@
 import { Counter } from './counter.js'
 import { Gauge } from './gauge.js'
-import type { FamilyConfig } from './family.js'
+import type { LabelPair } from './label-pair.js'
+import type { SeriesSnapshot } from './snapshot.js'
 
 /** What an observable metric asks at each read: adds its part with `metric.inc(labels, value)`; it must not throw. */
 export type ObservableCallback<M> = (metric: M) => void
@@ -12,14 +13,14 @@ export type ObservableCallback<M> = (metric: M) => void
 export class ObservableGauge<T extends string = string> extends Gauge<T> {
   readonly #callbacks = new Set<ObservableCallback<Gauge<T>>>()
 
-  constructor (config: Omit<FamilyConfig<T>, 'collect'>) {
-    super({ ...config, collect: () => observe(this, this.#callbacks) })
-  }
-
   /** Adds a callback; the function it returns takes it out again. */
   addCallback (callback: ObservableCallback<Gauge<T>>): () => void {
     this.#callbacks.add(callback)
     return () => { this.#callbacks.delete(callback) }
+  }
+
+  protected override refresh (): void {
+    observe(this, this.#callbacks)
   }
 }
 
@@ -27,14 +28,20 @@ export class ObservableGauge<T extends string = string> extends Gauge<T> {
 export class ObservableCounter<T extends string = string> extends Counter<T> {
   readonly #callbacks = new Set<ObservableCallback<Counter<T>>>()
 
-  constructor (config: Omit<FamilyConfig<T>, 'collect'>) {
-    super({ ...config, collect: () => observe(this, this.#callbacks) })
-  }
-
   /** Adds a callback; the function it returns takes it out again. */
   addCallback (callback: ObservableCallback<Counter<T>>): () => void {
     this.#callbacks.add(callback)
     return () => { this.#callbacks.delete(callback) }
+  }
+
+  protected override refresh (): void {
+    observe(this, this.#callbacks)
+  }
+
+  /** When it began is known only where it is kept. */
+  protected override reader (): (place: number, labels: readonly LabelPair[]) => SeriesSnapshot {
+    const read = super.reader()
+    return (place, labels) => ({ ...read(place, labels), created: undefined })
   }
 }
 

@@ -25,6 +25,17 @@ export class Pages<A extends Numbers> {
     return (place & MASK) * this.width
   }
 
+  /** The numbers as they are now. */
+  copy (): Pages<A> {
+    const copy = new Pages(this.#Page, this.width)
+    this.copyTo(copy)
+    return copy
+  }
+
+  protected copyTo (copy: Pages<A>): void {
+    for (const page of this.#pages) copy.#pages.push(page.slice() as A)
+  }
+
   /** Makes a place ready, with zeros. */
   zero (place: number): void {
     const number = place >> SHIFT

@@ -1,9 +1,13 @@
+import { numbersOf, SeriesCopy, type Key } from './series-copy.js'
 import type { LabelValue } from './labels.js'
+import type { LabelPair } from './label-pair.js'
 
 /** The values of one label, each kept once and known by a number from 1 on, as long as a series has it; 0 is no value. */
 class LabelValues {
   readonly #numbers = new Map<string, number>()
-  readonly #values: Array<LabelValue | undefined> = [undefined]
+  #values: Array<LabelValue | undefined> = [undefined]
+  /** Whether a copy of the series reads the values: none is taken out of that array then. */
+  #shared = false
   readonly #uses = [0]
   readonly #free: number[] = []
 
@@ -14,6 +18,12 @@ class LabelValues {
 
   valueOf (number: number): LabelValue | undefined {
     return this.#values[number]
+  }
+
+  /** The values by number. Those that a series has now stay where they are, whatever happens to the series. */
+  share (): ReadonlyArray<LabelValue | undefined> {
+    this.#shared = true
+    return this.#values
   }
 
   /** The number of a value that one more series has. */
@@ -35,14 +45,13 @@ class LabelValues {
   give (number: number): void {
     const uses = --(this.#uses as [number])[number as 0]
     if (uses > 0 || number === 0) return
+    if (this.#shared) this.#values = [...this.#values]
+    this.#shared = false
     this.#numbers.delete(`${this.#values[number]}`)
     this.#values[number] = undefined
     this.#free.push(number)
   }
 }
-
-/** The numbers of the values as one number, or as text where they are too large for that. */
-type Key = number | string
 
 /**
  * The places of a family's series by their label values. A label's values are kept once and numbered, and a series is known by its numbers
@@ -105,10 +114,22 @@ export class SeriesTable {
     this.#next = 0
   }
 
+  /** The series as they are now, oldest first. @param shared labels that each gets beside its own */
+  copy (labelNames: readonly string[], shared: readonly LabelPair[]): SeriesCopy {
+    const keys = new Array<Key>(this.size)
+    const places = new Uint32Array(this.size)
+    let i = 0
+    this.#places.forEach((place, key) => {
+      keys[i] = key
+      places[i++] = place
+    })
+    return new SeriesCopy(keys, places, this.#limit, labelNames, this.#labels.map((label) => label.share()), shared)
+  }
+
   /** All series, oldest first. */
   * [Symbol.iterator] (): Generator<{ values: Array<LabelValue | undefined>, place: number }> {
     for (const [key, place] of this.#places) {
-      const numbers = this.#numbersOf(key)
+      const numbers = numbersOf(key, this.#labels.length, this.#limit)
       yield { values: numbers.map((number, i) => (this.#labels[i] as LabelValues).valueOf(number)), place }
     }
   }
@@ -120,15 +141,5 @@ export class SeriesTable {
 
   #longKey (values: ReadonlyArray<LabelValue | undefined>): Key {
     return this.#labels.map((label, i) => label.numberOf(values[i])).join()
-  }
-
-  #numbersOf (key: Key): number[] {
-    if (typeof key === 'string') return key.split(',').map(Number)
-    const numbers = new Array<number>(this.#labels.length)
-    for (let i = numbers.length - 1; i >= 0; i--) {
-      numbers[i] = key % this.#limit
-      key = Math.floor(key / this.#limit)
-    }
-    return numbers
   }
 }

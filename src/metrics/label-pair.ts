@@ -1,0 +1,24 @@
+/** A label with its value: one object for all series of a snapshot that have it, so that an encoder makes its bytes once. */
+export class LabelPair {
+  readonly name: string
+  readonly value: string
+  #text: string | undefined
+
+  constructor (name: string, value: string) {
+    this.name = name
+    this.value = value
+  }
+
+  /** `method="GET"`, as both text formats have it: backslash, quote and line feed escaped (OpenMetrics 1.0, "Escaping"). */
+  get text (): string {
+    this.#text ??= `${this.name}="${escaped(this.value)}"`
+    return this.#text
+  }
+}
+
+const SPECIAL = /[\\"\n]/
+const ALL_SPECIAL = /[\\"\n]/g
+
+function escaped (value: string): string {
+  return SPECIAL.test(value) ? value.replace(ALL_SPECIAL, (character) => character === '\n' ? '\\n' : `\\${character}`) : value
+}

@@ -1,0 +1,76 @@
+import { MIN_SCHEMA, NativeScale } from './native-scale.js'
+import { NativeWindow } from './native-window.js'
+
+/** Buckets from the first populated one to the last, at most: a few far from the rest must not take megabytes. 16 powers of two at the finest schema. */
+const MAX_LENGTH = 4096
+
+/** What a histogram's native buckets are made from, checked. */
+export interface NativeSettings {
+  readonly schema: number
+  readonly maxBuckets: number
+  readonly zeroThreshold: number
+}
+
+/**
+ * The native buckets of one series. Where its observations would populate more buckets than it may have, they all become twice as wide,
+ * so its schema is what it began with or less.
+ */
+export class NativeSeries {
+  readonly #settings: NativeSettings
+  readonly #zeroThreshold: number
+  scale: NativeScale
+  positive = new NativeWindow()
+  negative = new NativeWindow()
+  zeroCount = 0
+  #populated = 0
+
+  constructor (settings: NativeSettings) {
+    this.#settings = settings
+    this.#zeroThreshold = settings.zeroThreshold
+    this.scale = NativeScale.of(settings.schema)
+  }
+
+  /** Counts a finite value. The usual case is that its bucket is there; all else is apart, so that this stays small enough for the compiler to inline. */
+  add (value: number): void {
+    if (value > this.#zeroThreshold) {
+      const { counts, start } = this.positive
+      const slot = this.scale.indexOf(value) - start
+      if (slot >= 0 && slot < counts.length) {
+        const count = counts[slot] as number
+        if (count > 0) {
+          counts[slot] = count + 1
+          return
+        }
+      }
+    }
+    this.#addElsewhere(value)
+  }
+
+  #addElsewhere (value: number): void {
+    const magnitude = Math.abs(value)
+    if (magnitude <= this.#zeroThreshold) {
+      this.zeroCount++
+      return
+    }
+    for (;;) {
+      const window = value > 0 ? this.positive : this.negative
+      const index = this.scale.indexOf(magnitude)
+      const populated = window.has(index)
+      const fits = populated || (this.#populated < this.#settings.maxBuckets && window.lengthWith(index) <= MAX_LENGTH)
+      // The coarsest schema has 132 buckets of a sign for all floats there are, 72 for those beyond the default threshold.
+      if (fits || this.scale.schema === MIN_SCHEMA) {
+        window.add(index, 1)
+        if (!populated) this.#populated++
+        return
+      }
+      this.#widen()
+    }
+  }
+
+  #widen (): void {
+    this.scale = NativeScale.of(this.scale.schema - 1)
+    this.positive = this.positive.widened()
+    this.negative = this.negative.widened()
+    this.#populated = this.positive.populated() + this.negative.populated()
+  }
+}

@@ -1,0 +1,72 @@
+const EMPTY = new Float64Array(0)
+/** Buckets that a first observation makes room for; later there is a quarter more than needed. */
+const FIRST_ROOM = 16
+
+/** The counts of neighbouring buckets, from the first populated one to the last, and some room around them. */
+export class NativeWindow {
+  /** By bucket, from bucket `start` on. Counts are whole and exact to 2^53. */
+  counts = EMPTY
+  start = 0
+  /** The first and the last bucket that is populated; none is while `last` is less than `first`. */
+  first = 0
+  last = -1
+
+  /** How many buckets there are from the first populated one to the last. */
+  get length (): number {
+    return this.last - this.first + 1
+  }
+
+  has (index: number): boolean {
+    return (this.counts[index - this.start] ?? 0) > 0
+  }
+
+  /** How many buckets there were if this one was populated too. */
+  lengthWith (index: number): number {
+    return this.length === 0 ? 1 : Math.max(this.last, index) - Math.min(this.first, index) + 1
+  }
+
+  add (index: number, count: number): void {
+    const empty = this.length === 0
+    const first = empty ? index : Math.min(this.first, index)
+    const last = empty ? index : Math.max(this.last, index)
+    if (first < this.start || last >= this.start + this.counts.length) this.#makeRoom(first, last, index)
+    this.first = first
+    this.last = last
+    ;(this.counts[index - this.start] as number) += count
+  }
+
+  /** How many buckets are populated. */
+  populated (): number {
+    let populated = 0
+    for (const count of this.counts) if (count > 0) populated++
+    return populated
+  }
+
+  /** The same counts in buckets twice as wide: bucket i and the one before it become bucket i / 2, where i is even. */
+  widened (): NativeWindow {
+    const widened = new NativeWindow()
+    if (this.length === 0) return widened
+    const first = (this.first + 1) >> 1
+    const last = (this.last + 1) >> 1
+    widened.#makeRoom(first, last, first)
+    widened.first = first
+    widened.last = last
+    for (let index = this.first; index <= this.last; index++) {
+      (widened.counts[((index + 1) >> 1) - widened.start] as number) += this.counts[index - this.start] as number
+    }
+    return widened
+  }
+
+  /** Room from `first` to `last`, and spare room on the side of `wanted`: what grows there is likely to grow on. */
+  #makeRoom (first: number, last: number, wanted: number): void {
+    const length = last - first + 1
+    const room = Math.max(FIRST_ROOM, length + (length >> 2))
+    const spare = room - length
+    const before = first === last ? spare >> 1 : wanted === first ? spare : 0
+    const counts = new Float64Array(room)
+    const start = first - before
+    for (let index = this.first; index <= this.last; index++) counts[index - start] = this.counts[index - this.start] as number
+    this.start = start
+    this.counts = counts
+  }
+}

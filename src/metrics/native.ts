@@ -1,0 +1,85 @@
+import { show } from '../errors.js'
+import { NativeCopy } from './native-copy.js'
+import { MAX_SCHEMA, MIN_SCHEMA } from './native-scale.js'
+import { NativeSeries, type NativeSettings } from './native-series.js'
+
+/** How a histogram's native buckets are made (https://prometheus.io/docs/specs/native_histograms/). */
+export interface NativeConfig {
+  /**
+   * How much wider a bucket may be than the one before: a finite number greater than 1. Of the resolutions Prometheus knows, the coarsest that keeps to it
+   * is taken, or the finest, 1.0027. Default: 1.1, which gives 1.09.
+   */
+  growthFactor?: number | undefined
+  /**
+   * Buckets that the values of a series may populate, both signs together, the one around zero not counted. Where there would be more, or where they would
+   * lie more than 4096 buckets apart, those of that series become twice as wide until they fit. Only the widest there are, 16 powers of two each, may be
+   * more than this, where it is less than 144. Default: 160.
+   */
+  maxBuckets?: number | undefined
+  /** Values from minus this to this count as zero. Default: 2^-128. */
+  zeroThreshold?: number | undefined
+}
+
+const DEFAULT_GROWTH_FACTOR = 1.1
+const DEFAULT_MAX_BUCKETS = 160
+/** A bound of every schema. */
+const DEFAULT_ZERO_THRESHOLD = 2 ** -128
+
+/** Whether the buckets of a native histogram can grow by it. */
+export function isGrowthFactor (value: unknown): value is number {
+  return typeof value === 'number' && value > 1 && value < Infinity
+}
+
+/** @param owner the histogram's name. @throws RangeError for numbers that are out of range, TypeError for what is no configuration */
+export function readNative (owner: string, config: NativeConfig): NativeSettings {
+  if (typeof config !== 'object' || config === null) throw new TypeError(`native of '${owner}' must be an object, got ${show(config)}`)
+  const { growthFactor = DEFAULT_GROWTH_FACTOR, maxBuckets = DEFAULT_MAX_BUCKETS, zeroThreshold = DEFAULT_ZERO_THRESHOLD } = config
+  if (!isGrowthFactor(growthFactor)) throw new RangeError(`native.growthFactor of '${owner}' must be a finite number greater than 1, got ${show(growthFactor)}`)
+  if (!Number.isInteger(maxBuckets) || maxBuckets < 1) throw new RangeError(`native.maxBuckets of '${owner}' must be a whole number from 1 on, got ${show(maxBuckets)}`)
+  if (!Number.isFinite(zeroThreshold) || zeroThreshold < 0) {
+    throw new RangeError(`native.zeroThreshold of '${owner}' must be a finite number from 0 on, got ${show(zeroThreshold)}`)
+  }
+  return { schema: schemaOf(growthFactor), maxBuckets, zeroThreshold }
+}
+
+/** The settings as an error message shows them: those that differ from the defaults. */
+export function describeNative ({ schema, maxBuckets, zeroThreshold }: NativeSettings): string {
+  const limit = maxBuckets === DEFAULT_MAX_BUCKETS ? '' : `, at most ${maxBuckets}`
+  const zero = zeroThreshold === DEFAULT_ZERO_THRESHOLD ? '' : `, zero up to ${zeroThreshold}`
+  return `native buckets of schema ${schema}${limit}${zero}`
+}
+
+/** The native buckets of a family's series. */
+export class NativeCounts {
+  readonly #settings: NativeSettings
+  /** By place. */
+  readonly #series: NativeSeries[] = []
+
+  constructor (settings: NativeSettings) {
+    this.#settings = settings
+  }
+
+  add (place: number, value: number): void {
+    (this.#series[place] as NativeSeries).add(value)
+  }
+
+  /** Makes a place ready, with nothing counted and at the schema it begins with. */
+  zero (place: number): void {
+    this.#series[place] = new NativeSeries(this.#settings)
+  }
+
+  /** Lets go of all places. */
+  clear (): void {
+    this.#series.length = 0
+  }
+
+  copy (): NativeCopy {
+    return new NativeCopy(this.#series, this.#settings.zeroThreshold)
+  }
+}
+
+function schemaOf (growthFactor: number): number {
+  let schema = MIN_SCHEMA
+  while (schema < MAX_SCHEMA && 2 ** 2 ** -schema > growthFactor) schema++
+  return schema
+}

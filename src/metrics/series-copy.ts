@@ -1,0 +1,75 @@
+import { LabelPair } from './label-pair.js'
+import type { LabelValue } from './labels.js'
+
+/** The numbers of a series' label values as one number, or as text where they are too large for that. */
+export type Key = number | string
+
+/** @param limit what the numbers stay below in a key that is a number, a power of two */
+export function numbersOf (key: Key, labels: number, limit: number): number[] {
+  if (typeof key === 'string') return key.split(',').map(Number)
+  const numbers = new Array<number>(labels)
+  let rest = key
+  for (let i = labels - 1; i >= 0; i--) {
+    const whole = Math.floor(rest / limit)
+    numbers[i] = rest - whole * limit
+    rest = whole
+  }
+  return numbers
+}
+
+/** The series of a family as they were at one moment. Their labels are put together when they are asked for. */
+export class SeriesCopy {
+  readonly #keys: readonly Key[]
+  readonly #places: Uint32Array
+  readonly #limit: number
+  readonly #names: readonly string[]
+  readonly #values: ReadonlyArray<ReadonlyArray<LabelValue | undefined>>
+  readonly #shared: readonly LabelPair[]
+  /** By label and number of its value. */
+  readonly #pairs: Array<Array<LabelPair | undefined>>
+
+  /** @param values by label and number */
+  constructor (
+    keys: readonly Key[], places: Uint32Array, limit: number,
+    names: readonly string[], values: ReadonlyArray<ReadonlyArray<LabelValue | undefined>>, shared: readonly LabelPair[]
+  ) {
+    this.#keys = keys
+    this.#places = places
+    this.#limit = limit
+    this.#names = names
+    this.#values = values
+    this.#shared = shared
+    this.#pairs = names.map(() => [])
+  }
+
+  get size (): number {
+    return this.#places.length
+  }
+
+  /** Where the numbers of the series are. */
+  place (series: number): number {
+    return this.#places[series] as number
+  }
+
+  /** Its labels, then those of the shared that it has not itself. */
+  labels (series: number): readonly LabelPair[] {
+    if (this.#names.length === 0) return this.#shared
+    const numbers = numbersOf(this.#keys[series] as Key, this.#names.length, this.#limit)
+    const labels: LabelPair[] = []
+    for (let i = 0; i < numbers.length; i++) {
+      const number = numbers[i] as number
+      if (number !== 0) labels.push(this.#pair(i, number))
+    }
+    for (const pair of this.#shared) {
+      if (!labels.some(({ name }) => name === pair.name)) labels.push(pair)
+    }
+    return labels
+  }
+
+  #pair (label: number, number: number): LabelPair {
+    const pairs = this.#pairs[label] as Array<LabelPair | undefined>
+    let pair = pairs[number]
+    if (pair === undefined) pairs[number] = pair = new LabelPair(this.#names[label] as string, String(this.#values[label]?.[number]))
+    return pair
+  }
+}
