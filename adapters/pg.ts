@@ -19,7 +19,7 @@ export interface PgLike {
   readonly Pool: new (...args: never[]) => PgPoolLike
 }
 
-/** Options of instrumentPool and instrumentPg, none of them needed: `alias`, `registry`, `prefix`, `maxSeries`, `buckets`. */
+/** Options of instrumentPool and instrumentPg, none of them needed: `alias`, `buckets`, `registry`, `prefix`, `maxSeries`, `nativeHistograms`, `exemplars`. */
 export type PgOptions = DatabaseScope
 
 /**

@@ -1,4 +1,5 @@
-import { Counter, Gauge, Histogram, ObservableCounter, ObservableGauge, defaultRegistry, familyIn, type FamilyConfig, type RegistryLike } from './metrics/index.js'
+import type { ExemplarSource } from './exemplars.js'
+import { Counter, Gauge, Histogram, ObservableCounter, ObservableGauge, defaultRegistry, familyIn, type FamilyConfig, type NativeConfig, type RegistryLike } from './metrics/index.js'
 
 /** One metric this package exports. */
 export interface Definition {
@@ -59,6 +60,10 @@ export const catalogue = {
   model_soft_deletes_total: { type: 'counter', labels: ['model'], help: 'Models deleted softly: kept, and marked as deleted.' },
   model_restores_total: { type: 'counter', labels: ['model'], help: 'Softly deleted models restored.' },
 
+  metrics_exposition_duration_seconds: { type: 'histogram', labels: [], buckets: DB_SECONDS, help: 'Time to serve one scrape, from its request to its last byte, in seconds.' },
+  metrics_exposition_size_bytes: { type: 'histogram', labels: [], buckets: BYTES, help: 'Size of the body of one scrape as it was sent, in bytes.' },
+  metrics_expositions_total: { type: 'counter', labels: ['format', 'outcome'], help: 'Scrapes by format and outcome: served, aborted, timeout, failed or refused.' },
+  metrics_series: { type: 'observable gauge', labels: ['metric'], help: 'Label sets that a metric has.' },
   metrics_series_dropped_total: { type: 'observable counter', labels: ['metric'], help: 'Writes that went to the __overflow__ series because the metric has its maxSeries label sets.' },
   metrics_instrumentation_errors_total: { type: 'counter', labels: ['source'], help: 'Errors of instrumentation, caught before they reached the application.' }
 } as const satisfies Record<string, Definition>
@@ -77,6 +82,24 @@ export interface Scope {
   prefix?: string | undefined
   /** Label sets a metric holds at most. Default: 10,000. */
   maxSeries?: number | undefined
+  /**
+   * Whether histograms are native as well, for scrapers that ask in protobuf: true is a growth factor of 1.1, a number is the factor itself.
+   * `classicBuckets: false` leaves their classic buckets out. Default: false.
+   */
+  nativeHistograms?: boolean | number | NativeHistograms | undefined
+  /**
+   * Where exemplars come from: true is the active span of OpenTelemetry, where `@opentelemetry/api` is installed and the trace is sampled;
+   * a function gives their labels itself. Default: true.
+   */
+  exemplars?: boolean | ExemplarSource | undefined
+}
+
+/** Native histograms in full. */
+export interface NativeHistograms {
+  /** How much wider a bucket may be than the one before: a finite number greater than 1. Default: 1.1. */
+  growthFactor?: number | undefined
+  /** Whether the classic buckets are there as well. Default: true. */
+  classicBuckets?: boolean | undefined
 }
 
 /** The family that a catalogue entry is. */
@@ -103,13 +126,20 @@ const TYPES = { 'counter': Counter, 'observable counter': ObservableCounter, 'ga
  */
 export function metric<N extends MetricName> (name: N, scope: Scope, override: Override = {}): FamilyOf<N> {
   const definition: Definition = catalogue[name]
-  const config: FamilyConfig & { buckets?: readonly number[] | undefined } = {
+  const native = definition.type === 'histogram' ? nativeOf(scope.nativeHistograms) : undefined
+  const config: FamilyConfig & { buckets?: readonly number[] | undefined, native?: NativeConfig | undefined } = {
     name: (scope.prefix ?? '') + name,
     help: definition.help,
     labelNames: [...definition.labels, ...override.extraLabels ?? []],
     maxSeries: scope.maxSeries,
-    buckets: override.buckets ?? definition.buckets
+    buckets: native?.classicBuckets === false ? [] : override.buckets ?? definition.buckets,
+    native
   }
   // The table above pairs each name with its type, which the compiler cannot follow through the lookup.
   return familyIn(scope.registry ?? defaultRegistry, config, TYPES[definition.type] as unknown as new (config: FamilyConfig) => FamilyOf<N>)
+}
+
+function nativeOf (option: Scope['nativeHistograms']): NativeHistograms | undefined {
+  if (typeof option === 'number') return { growthFactor: option }
+  return option === true ? {} : option === false ? undefined : option
 }

@@ -1,19 +1,14 @@
-import type { RouteShorthandOptions } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import type { Scope } from './catalogue.js'
-import type { EndpointSettings } from './endpoint/route.js'
+import { readEndpoint, type EndpointOptions, type EndpointSettings } from './endpoint/settings.js'
 import { invalidOption } from './errors.js'
+import type { ExpositionSettings } from './exposition/index.js'
+import type { ExemplarSource } from './exemplars.js'
 import { HTTP_METRICS, type HttpMetricName } from './http/families.js'
 import type { HttpSettings } from './http/instrument.js'
 import type { LabelResolver } from './http/user-labels.js'
-import { defaultRegistry, isLabelName, isMetricName, isRegistry, type RegistryLike } from './metrics/index.js'
-
-/** The /metrics route: any Fastify route option, and these. */
-export interface EndpointOptions extends RouteShorthandOptions {
-  /** Default: '/metrics'. */
-  path?: string
-  /** Whether requests to the endpoint are in the HTTP metrics themselves. Default: false. */
-  counted?: boolean
-}
+import { defaultRegistry, isLabelName, type RegistryLike } from './metrics/index.js'
+import { SCOPE_OPTIONS, readScope } from './scope.js'
 
 /** Options of metricsPlugin; none is needed. */
 export interface MetricsPluginOptions {
@@ -21,7 +16,7 @@ export interface MetricsPluginOptions {
   registry?: RegistryLike
   /** Goes before the name of every metric of this package, the runtime metrics included. Default: ''. */
   prefix?: string
-  /** The route that serves the metrics: its path, or its path and any Fastify route options, or false for none. Default: '/metrics'. */
+  /** The route that serves the metrics: its path, or an object with any Fastify route options, or with a port of its own, or false for none. Default: '/metrics'. */
   endpoint?: string | EndpointOptions | false
   /** Upper bounds of the histograms. Default: those of the catalogue. */
   buckets?: {
@@ -43,6 +38,16 @@ export interface MetricsPluginOptions {
   runtime?: boolean
   /** Label sets a metric holds at most; what comes after goes to one series labelled `__overflow__`. Default: 10,000. */
   maxSeries?: number
+  /**
+   * Whether the HTTP histograms are native as well, for scrapers that ask in protobuf: true is a growth factor of 1.1, a number is the factor
+   * itself. `classicBuckets: false` leaves their classic buckets out. Default: false.
+   */
+  nativeHistograms?: Scope['nativeHistograms']
+  /**
+   * Where the exemplars of the HTTP histograms come from: true is the OpenTelemetry span that is active when a request comes in, where
+   * `@opentelemetry/api` is installed and the trace is sampled; a function of the request gives their labels itself. Default: true.
+   */
+  exemplars?: boolean | ExemplarSource<FastifyRequest>
 }
 
 /** Options, checked and complete. */
@@ -50,10 +55,11 @@ export interface Settings {
   readonly scope: Scope & { readonly registry: RegistryLike, readonly prefix: string }
   readonly http: HttpSettings
   readonly endpoint: EndpointSettings | undefined
+  readonly exposition: ExpositionSettings
   readonly runtime: boolean
 }
 
-const OPTIONS = ['registry', 'prefix', 'endpoint', 'buckets', 'labels', 'excludeRoutes', 'metrics', 'runtime', 'maxSeries'] as const satisfies Array<keyof MetricsPluginOptions>
+const OPTIONS = [...SCOPE_OPTIONS, 'endpoint', 'buckets', 'labels', 'excludeRoutes', 'metrics', 'runtime'] as const satisfies Array<keyof MetricsPluginOptions>
 /** What Fastify's register() takes beside a plugin's own options. */
 const OF_REGISTER = ['logLevel', 'logSerializers']
 const TAKEN_LABELS = ['method', 'route', 'status_code', 'le']
@@ -68,31 +74,30 @@ export function readOptions (options: MetricsPluginOptions): Settings {
       throw invalidOption('metricsPlugin', name, `one of ${OPTIONS.join(', ')}`, (options as Record<string, unknown>)[name])
     }
   }
-  const { registry = defaultRegistry, prefix = '', runtime = true, maxSeries, excludeRoutes = [], labels = {}, metrics = {}, buckets = {} } = options
-  check('registry', isRegistry(registry), "a registry of prom-client's shape", registry)
-  check('prefix', prefix === '' || isMetricName(prefix), "letters, digits, '_' and ':', not starting with a digit", prefix)
+  const { runtime = true, excludeRoutes = [], labels = {}, metrics = {}, buckets = {}, exemplars } = options
+  const { registry = defaultRegistry, prefix = '', maxSeries, nativeHistograms } = readScope('metricsPlugin', options)
   check('runtime', typeof runtime === 'boolean', 'true or false', runtime)
-  check('maxSeries', maxSeries === undefined || (Number.isInteger(maxSeries) && maxSeries > 0), 'a whole number from 1 on', maxSeries)
   check('excludeRoutes', Array.isArray(excludeRoutes) && excludeRoutes.every((route) => typeof route === 'string' || route instanceof RegExp), 'an array of strings and regular expressions', excludeRoutes)
   checkLabels(labels)
   checkMetrics(metrics)
   checkBuckets(buckets)
+  const endpoint = endpointOf(options.endpoint === false ? {} : options.endpoint ?? '/metrics')
   return {
-    scope: { registry, prefix, maxSeries },
-    http: { metrics, labels, excludeRoutes, durationBuckets: buckets.duration, sizeBuckets: buckets.size },
-    endpoint: readEndpoint(options.endpoint ?? '/metrics'),
+    scope: { registry, prefix, maxSeries, nativeHistograms },
+    http: { metrics, labels, excludeRoutes, exemplars, durationBuckets: buckets.duration, sizeBuckets: buckets.size },
+    endpoint: options.endpoint === false ? undefined : endpoint,
+    exposition: endpoint.exposition,
     runtime
   }
 }
 
-function readEndpoint (endpoint: string | EndpointOptions | false): EndpointSettings | undefined {
-  if (endpoint === false) return undefined
-  if (typeof endpoint === 'string') return readEndpoint({ path: endpoint })
-  check('endpoint', isRecord(endpoint), "a path, an object with Fastify's route options, or false", endpoint)
-  const { path = '/metrics', counted = false, ...route } = endpoint
-  check(path === endpoint.path ? 'endpoint' : 'endpoint.path', typeof path === 'string' && path.startsWith('/'), "a path that starts with '/'", path)
-  check('endpoint.counted', typeof counted === 'boolean', 'true or false', counted)
-  return { path, counted, route }
+function endpointOf (endpoint: string | EndpointOptions): EndpointSettings {
+  if (typeof endpoint !== 'string') {
+    check('endpoint', isRecord(endpoint), "a path, an object with Fastify's route options, or false", endpoint)
+    return readEndpoint('metricsPlugin', 'endpoint.', endpoint)
+  }
+  check('endpoint', endpoint.startsWith('/'), "a path that starts with '/'", endpoint)
+  return readEndpoint('metricsPlugin', 'endpoint.', { path: endpoint })
 }
 
 function checkLabels (labels: unknown): void {

@@ -1,21 +1,24 @@
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { collectDefaultMetrics } from 'prom-client'
-import { watchDroppedSeries } from './dropped-series.js'
-import { serveMetrics, type Page } from './endpoint/route.js'
-import { renderPage } from './exposition/text.js'
+import { serveMetrics } from './endpoint/route.js'
+import { listen, type MetricsServer } from './endpoint/server.js'
+import { FORMATS } from './exposition/index.js'
 import { instrumentHttp } from './http/instrument.js'
 import type { RegistryLike } from './metrics/index.js'
 import { readOptions, type MetricsPluginOptions } from './options.js'
+import { observedExposition } from './scrapes.js'
 import { Trouble } from './trouble.js'
 
 /** What `fastify.metrics` is. */
-export interface FastifyMetrics extends Page {
+export interface FastifyMetrics {
   /** Where the metrics are, yours too if you put them there. */
   readonly registry: RegistryLike
   /** The content type of what render() gives. */
   readonly contentType: string
-  /** The page that the endpoint serves. */
+  /** The server of the endpoint's own port, from when the application is ready on; undefined where it has none. */
+  readonly server: MetricsServer | undefined
+  /** The page in the text format. */
   render (): Promise<string>
 }
 
@@ -29,7 +32,7 @@ declare module 'fastify' {
 const OURS = Symbol.for('fastify-prometheus.metrics')
 
 async function metrics (fastify: FastifyInstance, options: MetricsPluginOptions): Promise<void> {
-  const { scope, http, endpoint, runtime } = readOptions(options)
+  const { scope, http, endpoint, exposition: exposed, runtime } = readOptions(options)
   if (fastify.hasDecorator('metrics') && OURS in fastify.metrics) {
     fastify.log.warn('fastify-prometheus is registered already; its first registration counts and this one does nothing')
     return
@@ -37,21 +40,32 @@ async function metrics (fastify: FastifyInstance, options: MetricsPluginOptions)
 
   const { registry, prefix } = scope
   const trouble = new Trouble(scope, (message, err) => fastify.log.warn({ err }, message))
-  const page: FastifyMetrics & { [OURS]: true } = {
+  const exposition = observedExposition(scope, exposed, trouble)
+  let server: MetricsServer | undefined
+  const decorator: FastifyMetrics & { [OURS]: true } = {
     [OURS]: true,
     registry,
-    get contentType () { return registry.contentType },
-    render: () => renderPage(registry, (name, error) => trouble.report(`metric ${name}`, error))
+    contentType: FORMATS.text,
+    get server () { return server },
+    render: () => exposition.text()
   }
-  fastify.decorate('metrics', page)
+  fastify.decorate('metrics', decorator)
 
   instrumentHttp(fastify, scope, http, trouble)
-  if (endpoint !== undefined) serveMetrics(fastify, endpoint, page)
+  if (endpoint?.port !== undefined) {
+    const { port, ...route } = endpoint
+    fastify.addHook('onReady', async () => {
+      server = await listen(port, route, exposition)
+      fastify.log.info(`metrics are at ${server.url}`)
+    })
+    fastify.addHook('onClose', async () => { await server?.close() })
+  } else if (endpoint !== undefined) {
+    serveMetrics(fastify, endpoint, exposition)
+  }
   if (runtime && registry.getSingleMetric(`${prefix}process_cpu_user_seconds_total`) === undefined) {
     // prom-client asks for its own Registry, and calls on it what every registry of this shape has.
     collectDefaultMetrics({ register: registry as never, prefix })
   }
-  watchDroppedSeries(scope)
 }
 
 /**

@@ -36,7 +36,17 @@ t.test('README has the table of the catalogue', async (t) => {
 t.test('README names every option of metricsPlugin', async (t) => {
   const readme = await readFile(README, 'utf8')
   const options: Required<{ [K in keyof MetricsPluginOptions]: true }> = {
-    registry: true, prefix: true, endpoint: true, buckets: true, labels: true, excludeRoutes: true, metrics: true, runtime: true, maxSeries: true
+    registry: true,
+    prefix: true,
+    endpoint: true,
+    buckets: true,
+    labels: true,
+    excludeRoutes: true,
+    metrics: true,
+    runtime: true,
+    maxSeries: true,
+    nativeHistograms: true,
+    exemplars: true
   }
   for (const option of Object.keys(options)) t.match(readme, `| \`${option}\` |`)
   t.same(readOptions({}).http.excludeRoutes, [])

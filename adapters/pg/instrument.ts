@@ -1,6 +1,5 @@
 import { errorMonitor } from 'node:events'
 import type { DatabaseScope } from '../../src/database/metrics.js'
-import { currentUsage } from '../../src/usage.js'
 import { recordClient, recordedClass } from './client.js'
 import { isThenable, type Client, type Method, type Pool } from './driver.js'
 import { showPool } from './gauges.js'
@@ -117,11 +116,11 @@ function observeAcquire (
   const start = recorder.now()
   const callback = args[0]
   if (typeof callback === 'function') {
-    const usage = currentUsage()
+    const caller = recorder.caller()
     const acquired = function (this: unknown, ...results: unknown[]) {
       if (results[0]) recorder.acquireFailed(results[0])
       else recorder.acquired(start, acquiredAt(results[1]))
-      return recorder.handOut(usage, callback as Method, this, results)
+      return recorder.handOut(caller, callback as Method, this, results)
     }
     args[0] = acquired
     return Reflect.apply(connect, pool, args)

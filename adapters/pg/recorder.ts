@@ -1,19 +1,28 @@
 import { errorTypeOf } from '../../src/error-type.js'
 import { DatabaseMetrics, type DatabaseScope } from '../../src/database/metrics.js'
 import { operationOf, type Operation } from '../../src/database/operation.js'
+import type { Labels } from '../../src/metrics/index.js'
 import { Trouble } from '../../src/trouble.js'
 import { currentUsage, type DatabaseUsage } from '../../src/usage.js'
 import type { Client, Method, Submittable } from './driver.js'
 
 export const VENDOR = 'postgresql'
 
+/** On whose behalf a query is made: what only their async context knows. */
+export interface Caller {
+  readonly usage: DatabaseUsage | undefined
+  readonly exemplar: Labels | undefined
+}
+
 /** A query under way. */
 export interface Started {
   readonly operation: Operation
   /** Milliseconds of performance.now(). */
   readonly at: number
-  readonly usage: DatabaseUsage | undefined
+  readonly caller: Caller
 }
+
+const NOBODY: Caller = { usage: undefined, exemplar: undefined }
 
 /** What pg-pool says when a caller has waited in its queue for as long as it would (pg-pool/index.js:219). */
 const QUEUE_TIMEOUT = 'timeout exceeded when trying to connect'
@@ -25,8 +34,8 @@ export class Recorder {
   readonly alias: string
   readonly trouble: Trouble
   readonly #metrics: DatabaseMetrics
-  /** The usage of whoever waited for the connection that is being handed out right now, null while none is. */
-  #waiter: DatabaseUsage | undefined | null = null
+  /** Whoever waited for the connection that is being handed out right now. */
+  #waiter: Caller | undefined
 
   constructor (scope: DatabaseScope) {
     this.alias = scope.alias ?? 'default'
@@ -75,13 +84,20 @@ export class Recorder {
     })
   }
 
+  /** Whoever is calling. */
+  caller (): Caller {
+    const usage = currentUsage()
+    const exemplar = this.#metrics.exemplar()
+    return usage === undefined && exemplar === undefined ? NOBODY : { usage, exemplar }
+  }
+
   /**
    * Calls a callback that pg-pool hands a connection to. It may do so in the async context of whoever released the connection;
    * queries that the callback makes at once belong to whoever asked for it, as those of pool.query do.
    */
-  handOut (usage: DatabaseUsage | undefined, callback: Method, self: unknown, results: unknown[]): unknown {
+  handOut (waiter: Caller, callback: Method, self: unknown, results: unknown[]): unknown {
     const before = this.#waiter
-    this.#waiter = usage
+    this.#waiter = waiter
     try {
       return Reflect.apply(callback, self, results)
     } finally {
@@ -93,7 +109,7 @@ export class Recorder {
   queryStarted (client: Client, query: Submittable | string | { text?: unknown, name?: unknown }): Started | undefined {
     try {
       const text = typeof query === 'string' ? query : textOf(client, query)
-      return { operation: operationOf(text), at: performance.now(), usage: this.#waiter === null ? currentUsage() : this.#waiter }
+      return { operation: operationOf(text), caller: this.#waiter ?? this.caller(), at: performance.now() }
     } catch (error) {
       this.trouble.report('pg', error)
       return undefined
@@ -135,13 +151,13 @@ export class Recorder {
     }
   }
 
-  #ended (query: Started, at: number): void {
-    const seconds = (at - query.at) / 1000
-    if (query.usage !== undefined) {
-      query.usage.queries += 1
-      query.usage.seconds += seconds
+  #ended ({ operation, at: start, caller: { usage, exemplar } }: Started, at: number): void {
+    const seconds = (at - start) / 1000
+    if (usage !== undefined) {
+      usage.queries += 1
+      usage.seconds += seconds
     }
-    this.#metrics.query(query.operation, seconds)
+    this.#metrics.query(operation, seconds, exemplar)
   }
 }
 

@@ -3,12 +3,14 @@ import { errorTypeOf } from '../../src/error-type.js'
 import type { DatabaseMetrics } from '../../src/database/metrics.js'
 import { operationOf, type Operation } from '../../src/database/operation.js'
 import type { Trouble } from '../../src/trouble.js'
+import type { Labels } from '../../src/metrics/index.js'
 import { currentUsage, type DatabaseUsage } from '../../src/usage.js'
 import type { QueryEventLike, QueryResultEventLike } from './shapes.js'
 
 interface Running {
   readonly query: string
   readonly usage: DatabaseUsage | undefined
+  readonly exemplar: Labels | undefined
   readonly start: number
 }
 
@@ -33,7 +35,7 @@ export function querySubscriber (metrics: DatabaseMetrics, trouble: Trouble): Qu
         let queries = running.get(queryRunner)
         if (queries === undefined) running.set(queryRunner, queries = [])
         if (queries.length >= MOST_RUNNING) queries.shift()
-        queries.push({ query, usage: currentUsage(), start: performance.now() })
+        queries.push({ query, usage: currentUsage(), exemplar: metrics.exemplar(), start: performance.now() })
       } catch (error) {
         trouble.report('typeorm queries', error)
       }
@@ -49,7 +51,7 @@ export function querySubscriber (metrics: DatabaseMetrics, trouble: Trouble): Qu
         if (ended === undefined) return
         const seconds = (end - ended.start) / 1000
         const operation = operationOf(query)
-        metrics.query(operation, seconds)
+        metrics.query(operation, seconds, ended.exemplar)
         if (ended.usage !== undefined) {
           ended.usage.queries += 1
           ended.usage.seconds += seconds

@@ -1,14 +1,14 @@
 import { metric, type Scope } from '../../src/catalogue.js'
-import { readDatabaseScope } from '../../src/database/metrics.js'
-import { MetricsError, invalidOption, show } from '../../src/errors.js'
+import { invalidOption, type MetricsError } from '../../src/errors.js'
 import type { Counter, CounterChild } from '../../src/metrics/index.js'
+import { readScope, refuseUnknownOptions } from '../../src/scope.js'
 import { Trouble } from '../../src/trouble.js'
 import { Ledger } from './ledger.js'
 import { Models, type ModelTarget } from './models.js'
 import { dataSourceOf, type DataSourceLike, type EntityEventLike, type EntityMetadataLike, type EventLike, type QueryResultEventLike } from './shapes.js'
 
 /** The options of modelOpsSubscriber. */
-export interface ModelOpsOptions extends Scope {
+export interface ModelOpsOptions extends Pick<Scope, 'registry' | 'prefix' | 'maxSeries'> {
   /**
    * 'committed' counts an operation when its transaction commits, and not at all when it is rolled back; 'attempted' counts it
    * when its statement has succeeded. Default: 'committed'.
@@ -82,15 +82,10 @@ export function claimsOf (subscriber: object): Claims | undefined {
 }
 
 function readOptions (options: unknown): { scope: Scope, count: 'committed' | 'attempted' } {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw new MetricsError('FP_ERR_INVALID_OPTION', `modelOpsSubscriber options must be an object, got ${show(options)}`)
-  }
-  for (const [name, value] of Object.entries(options)) {
-    if (!OPTIONS.includes(name)) throw invalidOption('modelOpsSubscriber', name, `left out; the options are ${OPTIONS.join(', ')}`, value)
-  }
-  const { count = 'committed', ...scope } = options as { count?: unknown }
+  refuseUnknownOptions('modelOpsSubscriber', options, OPTIONS)
+  const { count = 'committed' } = options
   if (count !== 'committed' && count !== 'attempted') throw invalidOption('modelOpsSubscriber', 'count', "'committed' or 'attempted'", count)
-  return { scope: readDatabaseScope('modelOpsSubscriber', scope), count }
+  return { scope: readScope('modelOpsSubscriber', options), count }
 }
 
 /** Counts operations of models. No method throws. */

@@ -1,6 +1,8 @@
 import { metric, type Scope } from '../catalogue.js'
-import { MetricsError, invalidOption, show } from '../errors.js'
-import { isMetricName, isRegistry, type Counter, type CounterChild, type HistogramChild } from '../metrics/index.js'
+import { invalidOption } from '../errors.js'
+import { QueryExemplars } from '../exemplars.js'
+import type { Counter, CounterChild, HistogramChild, Labels } from '../metrics/index.js'
+import { SCOPE_OPTIONS, readScope, refuseUnknownOptions } from '../scope.js'
 import { operations, type Operation } from './operation.js'
 
 /** What every database adapter takes. */
@@ -11,7 +13,7 @@ export interface DatabaseScope extends Scope {
   buckets?: readonly number[] | undefined
 }
 
-const OPTIONS = ['alias', 'buckets', 'registry', 'prefix', 'maxSeries']
+const OPTIONS = ['alias', 'buckets', ...SCOPE_OPTIONS]
 
 /**
  * The options of a database adapter, checked.
@@ -19,23 +21,11 @@ const OPTIONS = ['alias', 'buckets', 'registry', 'prefix', 'maxSeries']
  * @throws MetricsError FP_ERR_INVALID_OPTION for an option that is unknown or of no use
  */
 export function readDatabaseScope (owner: string, options: unknown = {}): DatabaseScope {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw new MetricsError('FP_ERR_INVALID_OPTION', `${owner} options must be an object, got ${show(options)}`)
-  }
-  for (const [name, value] of Object.entries(options)) {
-    if (!OPTIONS.includes(name)) throw invalidOption(owner, name, `left out; the options are ${OPTIONS.join(', ')}`, value)
-  }
-  const { alias, buckets, registry, prefix, maxSeries } = options as { [K in keyof DatabaseScope]: unknown }
+  refuseUnknownOptions(owner, options, OPTIONS)
+  const { alias, buckets } = options
   if (alias !== undefined && (typeof alias !== 'string' || alias === '')) throw invalidOption(owner, 'alias', 'a name', alias)
   if (buckets !== undefined && !areBuckets(buckets)) throw invalidOption(owner, 'buckets', 'an array of growing numbers', buckets)
-  if (registry !== undefined && !isRegistry(registry)) throw invalidOption(owner, 'registry', "a registry of prom-client's shape", registry)
-  if (prefix !== undefined && prefix !== '' && !isMetricName(prefix)) {
-    throw invalidOption(owner, 'prefix', "the beginning of a metric's name", prefix)
-  }
-  if (maxSeries !== undefined && !(typeof maxSeries === 'number' && Number.isInteger(maxSeries) && maxSeries >= 1)) {
-    throw invalidOption(owner, 'maxSeries', 'a whole number from 1 on', maxSeries)
-  }
-  return { alias, buckets, registry, prefix, maxSeries }
+  return { alias, buckets, ...readScope(owner, options) }
 }
 
 function areBuckets (value: unknown): value is readonly number[] {
@@ -47,6 +37,7 @@ function areBuckets (value: unknown): value is readonly number[] {
 /** The numbers of one database connection: what an adapter writes to. Two of one alias share theirs. */
 export class DatabaseMetrics {
   readonly #labels: { alias: string, vendor: string }
+  readonly #exemplars: QueryExemplars
   readonly #queries: Record<Operation, HistogramChild>
   readonly #rows: Record<Operation, CounterChild>
   readonly #queryErrors: Counter<'alias' | 'vendor' | 'type'>
@@ -69,6 +60,7 @@ export class DatabaseMetrics {
     const durations = metric('db_query_duration_seconds', scope, { buckets })
     const rows = metric('db_rows_total', scope)
     this.#labels = { alias, vendor }
+    this.#exemplars = new QueryExemplars(scope)
     this.#queries = ofEach((operation) => durations.labels(alias, vendor, operation))
     this.#rows = ofEach((operation) => rows.labels(alias, vendor, operation))
     this.#queryErrors = metric('db_query_errors_total', scope)
@@ -82,9 +74,14 @@ export class DatabaseMetrics {
     if (connections) for (const counter of [this.#opened, this.#closed, this.#timeouts]) counter.inc(0)
   }
 
-  /** A query ended, well or not. */
-  query (operation: Operation, seconds: number): void {
-    this.#queries[operation].observe(seconds)
+  /** The labels for the exemplar of a query that starts here, in the async context of whoever makes it. Never throws. */
+  exemplar (): Labels | undefined {
+    return this.#exemplars.here()
+  }
+
+  /** A query ended, well or not. @param exemplar from exemplar(), when it started */
+  query (operation: Operation, seconds: number, exemplar?: Labels): void {
+    this.#queries[operation].observe(seconds, exemplar)
   }
 
   /** @param type from errorTypeOf */

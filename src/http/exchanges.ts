@@ -1,6 +1,8 @@
 import { performance } from 'node:perf_hooks'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { errorTypeOf } from '../error-type.js'
+import type { Exemplars, SpanContext } from '../exemplars.js'
+import type { Labels } from '../metrics/index.js'
 import type { DatabaseUsage } from '../usage.js'
 import { BodyCount, isInjected, isWhole, requestBytes, responseBytes, type RawRequest, type RawResponse } from './bodies.js'
 import type { HttpFamilies } from './families.js'
@@ -29,6 +31,10 @@ export interface Exchange {
   /** performance.now() at the start of the handler, 0 while it is not running. */
   handlerStart: number
   usage: DatabaseUsage | undefined
+  /** The span that was active when it was seen: at its end, another's is. */
+  span: SpanContext | undefined
+  /** The labels of its exemplars; null while nobody has asked. */
+  exemplar: Labels | null | undefined
   /** Whether its response waits behind another's on the same connection. */
   readonly queued: boolean
   /** Whether it is over, or need not be followed: what comes after is of no interest. */
@@ -53,6 +59,7 @@ export class Exchanges {
   readonly #routes: RouteTable
   readonly #families: HttpFamilies
   readonly #labels: UserLabels
+  readonly #exemplars: Exemplars<FastifyRequest>
   readonly #onClose: (this: RawResponse) => void
   readonly #queues: PipelineQueues
   readonly #first: boolean
@@ -61,10 +68,13 @@ export class Exchanges {
    * @param first whether `received` comes before any other hook
    * @param failed told of an error of ours in what follows a response's 'close'
    */
-  constructor (routes: RouteTable, families: HttpFamilies, labels: UserLabels, first: boolean, failed: (error: unknown) => void) {
+  constructor (
+    routes: RouteTable, families: HttpFamilies, labels: UserLabels, exemplars: Exemplars<FastifyRequest>, first: boolean, failed: (error: unknown) => void
+  ) {
     this.#routes = routes
     this.#families = families
     this.#labels = labels
+    this.#exemplars = exemplars
     this.#first = first
     const closed = (raw: Followed, exchange: Exchange) => this.#closed(raw, exchange)
     this.#onClose = function (this: Followed) {
@@ -80,20 +90,15 @@ export class Exchanges {
   }
 
   received (request: FastifyRequest, reply: FastifyReply): Exchange {
-    const raw: Followed = reply.raw
-    let exchange = raw[EXCHANGE]
-    if (exchange === undefined) exchange = this.#follow(request.raw, raw, this.#first ? performance.now() : 0)
-    else if (exchange.over || exchange.route !== undefined) return exchange
-    this.#routed(exchange, request, reply)
-    return exchange
+    return this.#known(request, reply, this.#exemplars.span())
   }
 
   answered (request: FastifyRequest, reply: FastifyReply): void {
-    this.received(request, reply)
+    this.#known(request, reply, undefined)
   }
 
   arrived (request: RawRequest, raw: Followed): void {
-    if (raw[EXCHANGE] === undefined) this.#follow(request, raw, performance.now())
+    if (raw[EXCHANGE] === undefined) this.#follow(request, raw, performance.now(), this.#exemplars.span())
   }
 
   threw (request: FastifyRequest, reply: FastifyReply, error: unknown): void {
@@ -108,8 +113,10 @@ export class Exchanges {
    */
   handled (exchange: Exchange, atMost = Infinity): void {
     if (exchange.handlerStart === 0) return
-    exchange.route?.handlerDuration?.observe(Math.min((performance.now() - exchange.handlerStart) / 1000, atMost))
+    const duration = exchange.route?.handlerDuration
+    const seconds = Math.min((performance.now() - exchange.handlerStart) / 1000, atMost)
     exchange.handlerStart = 0
+    duration?.observe(seconds, this.#exemplarOf(exchange))
   }
 
   #closed (raw: Followed, exchange: Exchange): void {
@@ -121,7 +128,17 @@ export class Exchanges {
     this.#end(exchange, request, raw, isWhole(request, raw))
   }
 
-  #follow (request: RawRequest, raw: Followed, seenAt: number): Exchange {
+  #known (request: FastifyRequest, reply: FastifyReply, span: SpanContext | undefined): Exchange {
+    const raw: Followed = reply.raw
+    let exchange = raw[EXCHANGE]
+    if (exchange === undefined) exchange = this.#follow(request.raw, raw, this.#first ? performance.now() : 0, span)
+    else if (exchange.over || exchange.route !== undefined) return exchange
+    else if (span !== undefined) exchange.span = span
+    this.#routed(exchange, request, reply)
+    return exchange
+  }
+
+  #follow (request: RawRequest, raw: Followed, seenAt: number, span: SpanContext | undefined): Exchange {
     const queued = raw.socket === null
     const exchange: Exchange = {
       books: this,
@@ -132,6 +149,8 @@ export class Exchanges {
       body: BodyCount.of(request),
       handlerStart: 0,
       usage: undefined,
+      span,
+      exemplar: null,
       queued,
       over: false
     }
@@ -154,10 +173,14 @@ export class Exchanges {
     if (!this.#first) exchange.seenAt = 0
     route.received(request.protocol === 'https')
     if (route.ajax !== undefined && String(request.headers['x-requested-with']).toLowerCase() === 'xmlhttprequest') route.ajax.inc()
-    if (route.queueDuration !== undefined) {
-      const queued = queuedSeconds(request.headers, Date.now())
-      if (queued !== undefined) route.queueDuration.observe(queued)
-    }
+  }
+
+  #exemplarOf (exchange: Exchange): Labels | undefined {
+    if (exchange.exemplar !== null) return exchange.exemplar
+    const { span, request } = exchange
+    if (span !== undefined) exchange.exemplar = this.#exemplars.ofSpan(span)
+    else exchange.exemplar = request === undefined ? undefined : this.#exemplars.ofSource(request)
+    return exchange.exemplar
   }
 
   #end (exchange: Exchange, request: RawRequest, raw: Followed, whole: boolean): void {
@@ -168,12 +191,17 @@ export class Exchanges {
     const seconds = (exchange.seenAt === 0 && reply !== undefined ? reply.elapsedTime : performance.now() - exchange.seenAt) / 1000
     const upgraded = !whole && (request as { upgrade?: unknown }).upgrade === true
     const status = whole ? raw.statusCode : upgraded ? SWITCHING_PROTOCOLS : CLIENT_CLOSED_REQUEST
-    route.finished(status, seconds, this.#labels.of(exchange.request, reply))
+    const exemplar = this.#exemplarOf(exchange)
+    route.finished(status, seconds, this.#labels.of(exchange.request, reply), exemplar)
     const sent = route.requestSize === undefined ? undefined : requestBytes(request, exchange.body)
-    if (sent !== undefined) route.requestSize?.observe(sent)
+    if (sent !== undefined) route.requestSize?.observe(sent, exemplar)
+    if (route.queueDuration !== undefined && exchange.request !== undefined) {
+      const queued = queuedSeconds(request.headers, Date.now() - seconds * 1000)
+      if (queued !== undefined) route.queueDuration.observe(queued, exemplar)
+    }
     if (exchange.usage !== undefined) {
-      route.dbQueries?.observe(exchange.usage.queries)
-      route.dbDuration?.observe(exchange.usage.seconds)
+      route.dbQueries?.observe(exchange.usage.queries, exemplar)
+      route.dbDuration?.observe(exchange.usage.seconds, exemplar)
     }
     if (whole) this.#sent(exchange, route, raw, seconds)
     else if (!upgraded) route.aborted?.inc()
@@ -183,7 +211,7 @@ export class Exchanges {
     this.handled(exchange, seconds)
     const length = responseBytes(exchange.request?.method ?? raw.req.method ?? '', raw, exchange.reply)
     if (length === undefined) route.streamed?.inc()
-    else route.responseSize?.observe(length)
+    else route.responseSize?.observe(length, this.#exemplarOf(exchange))
     this.#families.http_responses_charset_total?.inc({ charset: charsetOf(exchange.reply?.getHeader('content-type') ?? raw.getHeader('content-type')) })
   }
 }

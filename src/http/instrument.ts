@@ -1,5 +1,6 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Scope } from '../catalogue.js'
+import { Exemplars, type ExemplarSource } from '../exemplars.js'
 import type { Trouble } from '../trouble.js'
 import { countUsage } from '../usage.js'
 import type { RawRequest, RawResponse } from './bodies.js'
@@ -14,6 +15,7 @@ import { countViews } from './views.js'
 export interface HttpSettings extends Omit<HttpChoice, 'extraLabels'> {
   readonly excludeRoutes: ReadonlyArray<string | RegExp>
   readonly labels: Readonly<Record<string, LabelResolver>>
+  readonly exemplars: boolean | ExemplarSource<FastifyRequest> | undefined
 }
 
 /** Observes every request of a Fastify instance, those of routes that are already there too. */
@@ -23,7 +25,7 @@ export function instrumentHttp (fastify: FastifyInstance, scope: Scope, settings
   const routes = new RouteTable(families, settings.excludeRoutes, fastify.supportedMethods)
   const failed = (error: unknown) => trouble.report('http', error)
   const first = runsFirst(fastify)
-  const exchanges = new Exchanges(routes, families, labels, first, failed)
+  const exchanges = new Exchanges(routes, families, labels, new Exemplars(settings.exemplars, trouble), first, failed)
   const countsUsage = families.http_request_db_queries !== undefined || families.http_request_db_duration_seconds !== undefined
 
   fastify.addHook('onRoute', (route) => checkRouteConfig(route.url, route.config))

@@ -1,6 +1,6 @@
 import type { FastifyContextConfig, FastifyRequest } from 'fastify'
 import { MetricsError, show } from '../errors.js'
-import type { CounterChild, HistogramChild } from '../metrics/index.js'
+import type { CounterChild, HistogramChild, Labels } from '../metrics/index.js'
 import type { HttpFamilies } from './families.js'
 
 /** The route label of a request that no route matched. */
@@ -57,13 +57,13 @@ export class RouteMetrics {
   }
 
   /** @param extra the user's label values, none where there are no such labels */
-  finished (status: number, seconds: number, extra: readonly string[]): void {
+  finished (status: number, seconds: number, extra: readonly string[], exemplar: Labels | undefined): void {
     this.inFlight--
     const family = this.families.http_request_duration_seconds
     if (family === undefined) return
-    if (extra.length > 0) return family.labels(this.method, this.route, String(status), ...extra).observe(seconds)
+    if (extra.length > 0) return family.labels(this.method, this.route, String(status), ...extra).observe(seconds, exemplar)
     const child = this.#durations[status] ??= family.labels(this.method, this.route, String(status))
-    child.observe(seconds)
+    child.observe(seconds, exemplar)
   }
 
   threw (type: string): void {

@@ -416,6 +416,7 @@ t.test('bad models and options are refused where they are given', async (t) => {
     ['walk', { count: 'sometimes' }, /'count' must be 'committed' or 'attempted', got 'sometimes'/],
     ['walk', { label: 'x' }, /'label' must be left out; the options are count, registry, prefix, maxSeries/],
     ['walk', { registry: {} }, /'registry' must be/],
+    ['walk', { exemplars: false }, /'exemplars' must be left out/],
     ['walk', null, /options must be an object, got null/]
   ]
   for (const [models, options, message] of bad) {

@@ -5,6 +5,8 @@ import { DatabaseMetrics, readDatabaseScope } from '../../src/database/metrics.j
 import { errorTypeOf } from '../../src/error-type.js'
 import { conditions } from '../../src/sqlstate.js'
 import { MetricsError } from '../../src/errors.js'
+import { readOptions } from '../../src/options.js'
+import { readScope } from '../../src/scope.js'
 
 t.test('an error is known by its condition, its code or its class', async (t) => {
   t.equal(errorTypeOf(Object.assign(new Error('m'), { code: '23505' })), 'unique_violation')
@@ -74,8 +76,8 @@ t.test('two connections of one alias share their numbers, in buckets of their ow
 
 t.test('options of no use are refused by name', async (t) => {
   const registry = new Registry()
-  t.same(readDatabaseScope('f', { registry, alias: 'a', prefix: '', maxSeries: 1, buckets: [1, Infinity] }),
-    { registry, alias: 'a', prefix: '', maxSeries: 1, buckets: [1, Infinity] })
+  const given = { registry, alias: 'a', prefix: '', maxSeries: 1, buckets: [1, Infinity], nativeHistograms: 1.5, exemplars: () => ({}) }
+  t.same(readDatabaseScope('f', given), given)
   t.doesNotThrow(() => readDatabaseScope('f', undefined))
   const refused: Array<[unknown, string]> = [
     [{ alias: '' }, "f option 'alias' must be a name, got ''"],
@@ -85,13 +87,45 @@ t.test('options of no use are refused by name', async (t) => {
     [{ buckets: [Infinity] }, "f option 'buckets' must be an array of growing numbers, got [ Infinity ]"],
     [{ buckets: ['1'] }, "f option 'buckets' must be an array of growing numbers, got [ '1' ]"],
     [{ registry: {} }, "f option 'registry' must be a registry of prom-client's shape, got {}"],
-    [{ prefix: '1 ' }, "f option 'prefix' must be the beginning of a metric's name, got '1 '"],
-    [{ maxSeries: 0 }, "f option 'maxSeries' must be a whole number from 1 on, got 0"],
-    [{ label: 'x' }, "f option 'label' must be left out; the options are alias, buckets, registry, prefix, maxSeries, got 'x'"],
+    [{ label: 'x' }, "f option 'label' must be left out; the options are alias, buckets, registry, prefix, maxSeries, nativeHistograms, exemplars, got 'x'"],
     [null, 'f options must be an object, got null'],
     ['walks', "f options must be an object, got 'walks'"]
   ]
   for (const [options, message] of refused) {
     t.throws(() => readDatabaseScope('f', options), new MetricsError('FP_ERR_INVALID_OPTION', message))
   }
+})
+
+t.test('a scope is checked in one place, in the same words whoever was given it', async (t) => {
+  const refused: Array<[object, string]> = [
+    [{ registry: null }, "option 'registry' must be a registry of prom-client's shape, got null"],
+    [{ prefix: '1 ' }, "option 'prefix' must be letters, digits, '_' and ':', not starting with a digit, got '1 '"],
+    [{ prefix: 5 }, "option 'prefix' must be letters, digits, '_' and ':', not starting with a digit, got 5"],
+    [{ maxSeries: 0 }, "option 'maxSeries' must be a whole number from 1 on, got 0"],
+    [{ maxSeries: 1.5 }, "option 'maxSeries' must be a whole number from 1 on, got 1.5"],
+    [{ exemplars: 'yes' }, "option 'exemplars' must be true, false or a function that gives labels, got 'yes'"],
+    [{ exemplars: null }, "option 'exemplars' must be true, false or a function that gives labels, got null"],
+    ...['yes', null, [], 1, 0.5, NaN, Infinity].map((nativeHistograms): [object, string] => [
+      { nativeHistograms },
+      "option 'nativeHistograms' must be true, false, a growth factor greater than 1 or an object with growthFactor and classicBuckets, got "
+    ]),
+    [{ nativeHistograms: { growthFactor: 1 } }, "option 'nativeHistograms.growthFactor' must be a finite number greater than 1, got 1"],
+    [{ nativeHistograms: { growthFactor: Infinity } }, "option 'nativeHistograms.growthFactor' must be a finite number greater than 1, got Infinity"],
+    [{ nativeHistograms: { growthFactor: true } }, "option 'nativeHistograms.growthFactor' must be a finite number greater than 1, got true"],
+    [{ nativeHistograms: { classicBuckets: 'no' } }, "option 'nativeHistograms.classicBuckets' must be true or false, got 'no'"],
+    [{ nativeHistograms: { schema: 3 } }, "option 'nativeHistograms.schema' must be left out; the options are growthFactor, classicBuckets, got 3"]
+  ]
+  for (const [options, message] of refused) {
+    const error = (owner: string) => ({ code: 'FP_ERR_INVALID_OPTION', message: `FP_ERR_INVALID_OPTION: ${owner} ${message}` })
+    t.throws(() => readDatabaseScope('instrumentPool', options), error('instrumentPool'))
+    t.throws(() => readOptions(options), error('metricsPlugin'))
+  }
+  for (const nativeHistograms of [undefined, true, false, 1.001, {}, { growthFactor: 2 }, { classicBuckets: false }]) {
+    t.match(readOptions({ nativeHistograms }).scope.nativeHistograms, nativeHistograms)
+    t.match(readScope('f', { nativeHistograms }).nativeHistograms, nativeHistograms)
+  }
+  const nativeHistograms = { growthFactor: 2, classicBuckets: false }
+  const scope = readScope('f', { nativeHistograms })
+  nativeHistograms.growthFactor = NaN
+  t.same(scope.nativeHistograms, { growthFactor: 2, classicBuckets: false }, 'what is changed later was not checked')
 })

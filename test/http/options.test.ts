@@ -16,11 +16,18 @@ t.test('every wrong option is refused at registration, by name, with what was ex
     [{ endpoint: { path: 5 } }, /option 'endpoint(\.path)?' must be a path that starts with '\/', got 5/],
     [{ endpoint: true }, /option 'endpoint' must be a path, an object .* got true/],
     [{ endpoint: { counted: 'no' } }, /option 'endpoint.counted' must be true or false, got 'no'/],
+    [{ endpoint: { maxScrapes: 0 } }, /option 'endpoint.maxScrapes' must be a whole number from 1 on, got 0/],
+    [{ endpoint: { created: 1 } }, /option 'endpoint.created' must be true or false, got 1/],
+    [{ endpoint: { host: '::' } }, /option 'endpoint.host' must be left out where there is no 'port', got '::'/],
+    [{ endpoint: { port: 70_000 } }, /option 'endpoint.port' must be a port, or \{ from, to \} for the first free one of them, from 0 to 65535, got 70000/],
+    [{ endpoint: { port: { from: 9 } } }, /option 'endpoint.port' must be a port, .* got \{ from: 9 \}/],
     [{ registry: {} }, /option 'registry' must be a registry of prom-client's shape, got {}/],
     [{ prefix: '1-' }, /option 'prefix' must be letters, .* got '1-'/],
     [{ runtime: 1 }, /option 'runtime' must be true or false, got 1/],
     [{ maxSeries: 0 }, /option 'maxSeries' must be a whole number from 1 on, got 0/],
     [{ maxSeries: '10' }, /option 'maxSeries' must be a whole number/],
+    [{ nativeHistograms: 1 }, /option 'nativeHistograms' must be true, false, a growth factor greater than 1 or .* got 1/],
+    [{ exemplars: {} }, /option 'exemplars' must be true, false or a function that gives labels, got {}/],
     [{ excludeRoutes: '/health' }, /option 'excludeRoutes' must be an array/],
     [{ excludeRoutes: [5] }, /option 'excludeRoutes' must be an array/],
     [{ labels: { 'a-b': () => '' } }, /option 'labels.a-b' must be named/],
@@ -70,7 +77,7 @@ t.test('the options are not changed, and the defaults need none', async (t) => {
   await second.inject('/m')
   const counted = new Page((await second.inject('/m')).body)
   t.equal(counted.sum('http_requests_received_total', { route: '/m' }), 2, 'the endpoint is counted where asked')
-  t.same(counted.of('http_request_duration_seconds_bucket', { route: '/m' }).map(({ labels }) => labels.le), ['1', '+Inf'])
+  t.same(counted.of('http_request_duration_seconds_bucket', { route: '/m' }).map(({ labels }) => labels.le), ['1.0', '+Inf'])
 })
 
 t.test('the endpoint takes Fastify route options, so a hook protects it; false leaves it out', async (t) => {

@@ -1,0 +1,44 @@
+import Fastify, { type FastifyInstance } from 'fastify'
+import type { AddressInfo } from 'node:net'
+import { MetricsError } from '../errors.js'
+import type { Exposition } from '../exposition/index.js'
+import { serveMetrics } from './route.js'
+import type { PortSettings, RouteSettings } from './settings.js'
+
+/** A server that serves nothing but metrics. */
+export interface MetricsServer {
+  readonly host: string
+  /** The port it took. */
+  readonly port: number
+  /** Where the page is: http://127.0.0.1:9464/metrics. */
+  readonly url: string
+  /** Cuts its connections and stops listening. */
+  close (): Promise<void>
+}
+
+/**
+ * Serves the page, and /-/healthy as Prometheus' own servers do, on the first port that is free.
+ * @throws MetricsError FP_ERR_PORT_TAKEN when none is, and whatever else keeps a server from listening
+ */
+export async function listen ({ from, to, host }: PortSettings, route: RouteSettings, exposition: Exposition): Promise<MetricsServer> {
+  for (let port = from; port <= to; port++) {
+    const server = Fastify({ forceCloseConnections: true })
+    serveMetrics(server, { ...route, counted: true }, exposition)
+    server.get('/-/healthy', async (_request, reply) => await reply.type('text/plain').send('Healthy\n'))
+    try {
+      await server.listen({ port, host })
+      return described(server, host, route.path)
+    } catch (error) {
+      await server.close()
+      const { code } = error as NodeJS.ErrnoException
+      if (code !== 'EADDRINUSE' && code !== 'EACCES') throw error
+    }
+  }
+  throw new MetricsError('FP_ERR_PORT_TAKEN', `${from === to ? `port ${from}` : `each of the ports ${from} to ${to}`} of ${host} is taken or not ours to use; ` +
+    "free one, or give 'port' another or a range of them")
+}
+
+function described (server: FastifyInstance, host: string, path: string): MetricsServer {
+  const { port } = server.server.address() as AddressInfo
+  return { host, port, url: `http://${host.includes(':') ? `[${host}]` : host}:${port}${path}`, close: async () => { await server.close() } }
+}

@@ -1,0 +1,131 @@
+import { createRequire } from 'node:module'
+import type { Scope } from './catalogue.js'
+import { show } from './errors.js'
+import { isLabelName, type Labels } from './metrics/index.js'
+import { Trouble } from './trouble.js'
+
+/**
+ * Gives the labels of an exemplar, `{ trace_id: '...' }`, at most 128 characters of names and values; nothing for no exemplar.
+ *
+ * For HTTP it is called with the request, once: when the handler has ended or else the response, in no async context in particular; not for
+ * what Fastify answers before any hook. For a database it is called with nothing, when a query starts, in the async context of whoever makes it.
+ * What it throws, or gives that is no label set, costs the exemplar alone, and is counted in metrics_instrumentation_errors_total.
+ */
+export type ExemplarSource<Of = void> = (of: Of) => Labels | null | undefined
+
+/** The trace and the span of what is going on, as `@opentelemetry/api` says it (W3C Trace Context). */
+export interface SpanContext {
+  readonly traceId: string
+  readonly spanId: string
+  /** Bits: the lowest says that the trace is sampled, and so can be looked up. */
+  readonly traceFlags: number
+}
+
+type ActiveSpan = () => { spanContext (): SpanContext } | undefined
+
+const SAMPLED = 1
+/** Of all names and values (OpenMetrics 1.0, "Exemplars"); characters as JavaScript counts them, which are never fewer. */
+const MOST_CHARACTERS = 128
+const SOURCE = 'exemplars'
+
+/** Where exemplars come from: the active span of OpenTelemetry, or a function of the user's. No method throws. */
+export class Exemplars<Of = void> {
+  readonly #source: ExemplarSource<Of> | undefined
+  readonly #activeSpan: ActiveSpan | undefined
+  readonly #trouble: Trouble
+
+  /** @param option true, the default: the active span; false: nowhere; a function: that and nothing else */
+  constructor (option: boolean | ExemplarSource<Of> | undefined, trouble: Trouble) {
+    this.#source = typeof option === 'function' ? option : undefined
+    this.#activeSpan = option === true || option === undefined ? activeSpan(trouble) : undefined
+    this.#trouble = trouble
+  }
+
+  /** The span that is active here, if its trace is sampled. */
+  span (): SpanContext | undefined {
+    if (this.#activeSpan === undefined) return undefined
+    try {
+      const span = this.#activeSpan()?.spanContext()
+      return span !== undefined && (span.traceFlags & SAMPLED) === SAMPLED ? span : undefined
+    } catch (error) {
+      this.#trouble.report(SOURCE, error)
+      return undefined
+    }
+  }
+
+  /** The labels of a span. */
+  ofSpan (span: SpanContext): Labels | undefined {
+    try {
+      const labels = { trace_id: span.traceId, span_id: span.spanId }
+      return span.traceId.length === 32 && span.spanId.length === 16 ? labels : labelSet(labels)
+    } catch (error) {
+      this.#trouble.report(SOURCE, error)
+      return undefined
+    }
+  }
+
+  /** The labels that the user's function gives. */
+  ofSource (of: Of): Labels | undefined {
+    const source = this.#source
+    if (source === undefined) return undefined
+    try {
+      return labelSet(source(of))
+    } catch (error) {
+      this.#trouble.report(SOURCE, error)
+      return undefined
+    }
+  }
+}
+
+/** The exemplars of queries. */
+export class QueryExemplars extends Exemplars {
+  constructor (scope: Scope) {
+    super(scope.exemplars, new Trouble(scope))
+  }
+
+  /** The labels for a query that starts here, from whichever it is. */
+  here (): Labels | undefined {
+    const span = this.span()
+    return span === undefined ? this.ofSource() : this.ofSpan(span)
+  }
+}
+
+/**
+ * A copy that nobody changes any more; undefined where there are no labels.
+ * @throws TypeError, RangeError for what is no label set of an exemplar
+ */
+function labelSet (given: unknown): Labels | undefined {
+  if (given === undefined || given === null) return undefined
+  // Its rejection would be nobody's, and end the process.
+  if (given instanceof Promise) given.catch(() => {})
+  if (typeof given !== 'object' || Array.isArray(given) || given instanceof Promise) {
+    throw new TypeError(`an exemplar must be an object of labels, { trace_id: '...' }, got ${show(given)}`)
+  }
+  const labels: Labels = {}
+  let characters = 0
+  for (const [name, value] of Object.entries(given) as Array<[string, unknown]>) {
+    if (value === undefined) continue
+    if (!isLabelName(name) || name.startsWith('__')) throw new TypeError(`an exemplar must have label names, got ${show(name)}`)
+    if (typeof value !== 'string' && typeof value !== 'number') throw new TypeError(`an exemplar's '${name}' must be a string or a number, got ${show(value)}`)
+    labels[name] = value
+    characters += name.length + String(value).length
+  }
+  if (characters > MOST_CHARACTERS) throw new RangeError(`an exemplar must have at most ${MOST_CHARACTERS} characters in names and values, got ${characters}`)
+  return characters === 0 ? undefined : Object.freeze(labels)
+}
+
+let api: ActiveSpan | null | undefined
+
+/** `trace.getActiveSpan` of @opentelemetry/api, which is loaded when the first asks; undefined where it is not installed. */
+function activeSpan (trouble: Trouble): ActiveSpan | undefined {
+  if (api === undefined) {
+    api = null
+    try {
+      const { trace } = createRequire(import.meta.url)('@opentelemetry/api') as { trace?: { getActiveSpan?: ActiveSpan } }
+      api = trace?.getActiveSpan ?? null
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== 'MODULE_NOT_FOUND') trouble.report(SOURCE, error)
+    }
+  }
+  return api ?? undefined
+}

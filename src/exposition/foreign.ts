@@ -1,0 +1,173 @@
+import { inspect } from 'node:util'
+import { LabelPair, isLabelName, isMetricName, type Exemplar, type FamilySnapshot, type MetricType, type SeriesSnapshot } from '../metrics/index.js'
+import { pause } from './slices.js'
+
+/** One value of a foreign metric, as the registries of prom-client's shape pass it around. */
+interface ForeignValue {
+  value: unknown
+  labels?: Readonly<Record<string, unknown>>
+  sharedLabels?: Readonly<Record<string, unknown>>
+  metricName?: string
+  exemplar?: Partial<Exemplar> | null
+}
+
+/** A foreign metric's state. */
+interface ForeignMetric {
+  help?: unknown
+  type?: unknown
+  values?: readonly ForeignValue[] | null
+}
+
+/** Values read between two looks at the clock. */
+const BATCH = 256
+const TYPES: readonly unknown[] = ['counter', 'gauge', 'histogram', 'summary'] satisfies MetricType[]
+
+/**
+ * A metric of another library as a snapshot, in slices. Values that stand under names of their own are metrics of their own.
+ * @param state what its `get()` gives
+ * @param shared labels that every series gets beside its own
+ * @throws TypeError for what no page can have: it would cost the metrics of everybody else
+ */
+export async function foreignSnapshots (name: string, state: unknown, shared: readonly LabelPair[]): Promise<FamilySnapshot[]> {
+  if (typeof state !== 'object' || state === null) throw new TypeError(`expected the state of a metric, got ${show(state)}`)
+  const metric = state as ForeignMetric
+  const type = (TYPES.includes(metric.type) ? metric.type : 'unknown') as MetricType
+  const help = String(metric.help ?? '')
+  const values = metric.values ?? []
+  if (!Array.isArray(values)) throw new TypeError(`expected an array of values, got ${show(values)}`)
+  const pairs = new LabelPairs(shared)
+  checkName(name)
+  if (type === 'histogram') return [await histogram(name, help, values, pairs)]
+  if (type === 'summary') return [await summary(name, help, values, pairs)]
+  const byName = new Map<string, SeriesSnapshot[]>([[name, []]])
+  for (const [i, { value, labels, sharedLabels, metricName = name, exemplar }] of values.entries()) {
+    if (i % BATCH === 0) await pause()
+    let series = byName.get(metricName)
+    if (series === undefined) {
+      checkName(metricName)
+      byName.set(metricName, series = [])
+    }
+    series.push(single(pairs.of({ ...labels, ...sharedLabels }), value, exemplar))
+  }
+  return [...byName].map(([metricName, series]) => family(metricName, help, metricName === name ? type : 'unknown', series))
+}
+
+/** Lines of one label set: what a histogram or a summary has there. */
+interface Group {
+  readonly labels: readonly LabelPair[]
+  readonly parts: Map<number, { readonly value: number, readonly exemplar: Exemplar | undefined }>
+  sum: number
+  count: number | undefined
+}
+
+async function histogram (name: string, help: string, values: readonly ForeignValue[], pairs: LabelPairs): Promise<FamilySnapshot> {
+  const groups = await grouped(name, values, 'le', pairs)
+  const bounds = [...new Set(groups.flatMap(({ parts }) => [...parts.keys()]))].filter((bound) => bound !== Infinity).sort((a, b) => a - b)
+  const series: SeriesSnapshot[] = []
+  for (const [i, { labels, parts, sum, count }] of groups.entries()) {
+    if (i % BATCH === 0) await pause()
+    const counts: number[] = []
+    const exemplars: Array<Exemplar | undefined> = []
+    let before = 0
+    for (const bound of [...bounds, Infinity]) {
+      const part = parts.get(bound)
+      const upTo = part?.value ?? (bound === Infinity ? count ?? before : before)
+      counts.push(upTo - before)
+      exemplars.push(part?.exemplar)
+      before = upTo
+    }
+    series.push({ ...single(labels, sum, undefined), buckets: { counts, at: 0, exemplars, native: undefined } })
+  }
+  return family(name, help, 'histogram', series, bounds)
+}
+
+async function summary (name: string, help: string, values: readonly ForeignValue[], pairs: LabelPairs): Promise<FamilySnapshot> {
+  const groups = await grouped(name, values, 'quantile', pairs)
+  const series = groups.map(({ labels, parts, sum, count = 0 }) => {
+    const quantiles = [...parts].map(([quantile, { value }]) => ({ quantile, value }))
+    return { ...single(labels, sum, undefined), quantiles: { quantiles, count } }
+  })
+  return family(name, help, 'summary', series)
+}
+
+/** Puts together what belongs to one label set, in the order in which the label sets come. @param of the label that tells its parts apart */
+async function grouped (name: string, values: readonly ForeignValue[], of: 'le' | 'quantile', pairs: LabelPairs): Promise<Group[]> {
+  const groups = new Map<string, Group>()
+  for (const [i, line] of values.entries()) {
+    if (i % BATCH === 0) await pause()
+    const { [of]: part, ...own } = { ...line.labels, ...line.sharedLabels }
+    const key = JSON.stringify(Object.entries(own).sort(([a], [b]) => a < b ? -1 : 1))
+    let group = groups.get(key)
+    if (group === undefined) groups.set(key, group = { labels: pairs.of(own), parts: new Map(), sum: 0, count: undefined })
+    const value = numberOf(line.value)
+    if (line.metricName === `${name}_sum`) group.sum = value
+    else if (line.metricName === `${name}_count`) group.count = value
+    else if (part !== undefined) group.parts.set(boundOf(part), { value, exemplar: exemplarOf(line.exemplar) })
+  }
+  return [...groups.values()]
+}
+
+function single (labels: readonly LabelPair[], value: unknown, exemplar: ForeignValue['exemplar']): SeriesSnapshot {
+  return { labels, created: undefined, value: numberOf(value), exemplar: exemplarOf(exemplar), buckets: undefined, quantiles: undefined }
+}
+
+function family (name: string, help: string, type: MetricType, series: readonly SeriesSnapshot[], bounds: readonly number[] = []): FamilySnapshot {
+  return { name, help, type, size: series.length, bounds, series: () => series }
+}
+
+/** A number, or as text, or as JSON has one that is none. */
+function numberOf (value: unknown): number {
+  if (typeof value === 'number') return value
+  if (value === null) return NaN
+  const number = typeof value === 'string' || typeof value === 'bigint' ? Number(value) : NaN
+  if (Number.isNaN(number)) throw new TypeError(`expected a number, got ${show(value)}`)
+  return number
+}
+
+function boundOf (value: unknown): number {
+  const bound = value === '+Inf' ? Infinity : numberOf(value)
+  if (Number.isNaN(bound)) throw new TypeError(`expected a bound, got ${show(value)}`)
+  return bound
+}
+
+/** prom-client leaves one without value and time where the labels that came were refused (prom-client/lib/counter.js, updateExemplar). */
+function exemplarOf (exemplar: ForeignValue['exemplar']): Exemplar | undefined {
+  if (typeof exemplar !== 'object' || exemplar === null) return undefined
+  const { labelSet, value, timestamp } = exemplar
+  if (typeof labelSet !== 'object' || labelSet === null || typeof value !== 'number' || !Number.isFinite(timestamp)) return undefined
+  return { labelSet, value, timestamp: timestamp as number }
+}
+
+function show (value: unknown): string {
+  return inspect(value, { depth: 0, breakLength: Infinity, maxStringLength: 100 })
+}
+
+function checkName (name: unknown): void {
+  if (!isMetricName(name)) throw new TypeError(`expected the name of a metric, got ${show(name)}`)
+}
+
+/** The label pairs of one metric, one object for each. */
+class LabelPairs {
+  readonly #pairs = new Map<string, Map<string, LabelPair>>()
+  readonly #shared: readonly LabelPair[]
+
+  constructor (shared: readonly LabelPair[]) {
+    this.#shared = shared
+  }
+
+  of (labels: Readonly<Record<string, unknown>>): readonly LabelPair[] {
+    const pairs = Object.entries(labels).map(([name, value]) => this.#pair(name, String(value)))
+    return [...pairs, ...this.#shared.filter(({ name }) => !Object.hasOwn(labels, name))]
+  }
+
+  #pair (name: string, value: string): LabelPair {
+    let values = this.#pairs.get(name)
+    if (values === undefined) {
+      if (!isLabelName(name)) throw new TypeError(`expected the name of a label, got ${show(name)}`)
+      this.#pairs.set(name, values = new Map())
+    }
+    let pair = values.get(value)
+    if (pair === undefined) values.set(value, pair = new LabelPair(name, value))
+    return pair
+  }
+}

@@ -1,0 +1,41 @@
+import type { Exemplar } from '../metrics/index.js'
+import { writeLabel } from './label-messages.js'
+import type { MessageWriter } from './message-writer.js'
+
+const EXEMPLAR = { value: 0x11, timestamp: 0x1a } as const
+const TIMESTAMP = { seconds: 0x08, nanos: 0x10 } as const
+/** Where the years of google.protobuf.Timestamp end, in seconds since the epoch. */
+const YEAR_10000 = 253_402_300_800
+
+/** The message Exemplar in a field. Makes its own room. */
+export function writeExemplar (writer: MessageWriter, tag: number, exemplar: Exemplar): void {
+  writer.reserve(8)
+  const start = writer.open(tag, 1)
+  for (const [name, value] of Object.entries(exemplar.labelSet)) {
+    if (value !== undefined) writeLabel(writer, name, String(value))
+  }
+  writer.reserve(48)
+  writer.double(EXEMPLAR.value, exemplar.value)
+  writeTimestamp(writer, EXEMPLAR.timestamp, exemplar.timestamp)
+  writer.close(start, 1)
+  writer.reserve(64)
+}
+
+/**
+ * A google.protobuf.Timestamp in a field; nothing where there is no time, or none from 1970 on. It is exact to the microsecond: that is what a number of
+ * seconds has, and Prometheus cuts what is below a millisecond off, so that noise from below would cost one.
+ * @param seconds since the epoch
+ */
+export function writeTimestamp (writer: MessageWriter, tag: number, seconds: number | undefined): void {
+  if (seconds === undefined || !(seconds >= 0 && seconds < YEAR_10000)) return
+  let whole = Math.floor(seconds)
+  let micros = Math.round((seconds - whole) * 1e6)
+  if (micros === 1e6) {
+    whole++
+    micros = 0
+  }
+  const start = writer.open(tag, 1)
+  if (whole > 0) writer.uint(TIMESTAMP.seconds, whole)
+  if (micros > 0) writer.uint(TIMESTAMP.nanos, micros * 1000)
+  writer.close(start, 1)
+}

@@ -1,0 +1,148 @@
+import { gunzipSync } from 'node:zlib'
+import fc from 'fast-check'
+import t from 'tap'
+import { readRequest, type Format } from '../../src/exposition/index.js'
+import { Counter, Histogram } from '../../src/index.js'
+import { exchange, service } from '../support/http.js'
+import { Page } from '../support/page.js'
+
+const TYPES: Record<Format, string> = {
+  text: 'text/plain; version=0.0.4; charset=utf-8',
+  openmetrics: 'application/openmetrics-text; version=1.0.0; charset=utf-8',
+  protobuf: 'application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited'
+}
+
+/** Accept headers and what they get. The first ones are what Prometheus sends, by version and configuration. */
+const ACCEPTED: Array<[Format, string]> = [
+  ['openmetrics', 'application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1'],
+  ['protobuf', 'application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited,application/openmetrics-text;version=1.0.0;q=0.8,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1'],
+  ['openmetrics', 'application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1'],
+  ['protobuf', 'application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1'],
+  ['text', 'application/openmetrics-text; version=0.0.1,text/plain;version=0.0.4;q=0.5,*/*;q=0.1'],
+  ['text', '*/*'],
+  ['text', 'text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8'],
+  ['text', 'text/plain'],
+  ['text', 'TEXT/Plain;VERSION=0.0.4'],
+  ['openmetrics', 'application/openmetrics-text'],
+  ['openmetrics', 'application/openmetrics-text; version="1.0.0"; charset="UTF-8"'],
+  ['openmetrics', 'application/*'],
+  ['openmetrics', 'text/plain;q=0.1, */*;q=0.9'],
+  ['protobuf', 'application/openmetrics-text;q=0, text/plain;q=0, */*'],
+  ['protobuf', 'application/vnd.google.protobuf'],
+  ['text', 'application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=compact-text, text/plain;q=0.1'],
+  ['openmetrics', 'application/openmetrics-text, text/plain'],
+  ['text', 'text/plain, application/openmetrics-text'],
+  ['text', 'application/openmetrics-text;q=0.5, text/plain;q=0.6'],
+  ['openmetrics', 'text/plain;q=0.6, application/openmetrics-text;q=0.61'],
+  // What fits nothing, or is nothing, gets text.
+  ['text', 'image/png'],
+  ['text', 'text/plain;q=0'],
+  ['text', 'text/plain;version=9'],
+  ['text', ''],
+  ['text', ',,;;,=,q=1;;"'],
+  ['openmetrics', 'application/openmetrics-text;q=high'],
+  ['openmetrics', 'application/openmetrics-text;q=7']
+]
+
+t.test('the Accept header chooses the format, and what nothing fits gets text', async (t) => {
+  const { url } = await service(t, {})
+  for (const [format, accept] of ACCEPTED) {
+    const response = await fetch(`${url}/metrics`, { headers: { accept } })
+    t.equal(response.status, 200)
+    t.equal(response.headers.get('content-type'), TYPES[format], accept)
+    t.equal(response.headers.get('vary'), 'accept, accept-encoding')
+    await response.arrayBuffer()
+  }
+  t.equal(readRequest({}, '/metrics').format, 'text', 'no header at all')
+})
+
+t.test('a format has its own end, and the same series', async (t) => {
+  const { url, registry } = await service(t, {})
+  new Counter({ name: 'walks', help: 'Walks.', registers: [registry] }).inc(2)
+  new Counter({ name: 'dogs_total', help: 'Dogs.', registers: [registry] }).inc(3)
+  const get = async (accept: string) => await (await fetch(`${url}/metrics`, { headers: { accept } })).text()
+  const text = await get('text/plain')
+  const openMetrics = await get('application/openmetrics-text')
+  t.match(text, '# TYPE walks counter\nwalks 2\n')
+  t.match(text, '# TYPE dogs_total counter\ndogs_total 3\n')
+  t.notMatch(text, '# EOF')
+  t.match(openMetrics, '# TYPE walks unknown\n# HELP walks Walks.\nwalks 2\n')
+  t.match(openMetrics, /# TYPE dogs counter\n# HELP dogs Dogs.\ndogs_total 3\ndogs_created 1\d{9}(\.\d+)?\n/)
+  t.ok(openMetrics.endsWith('\n# EOF\n'))
+})
+
+t.test('gzip is used where it is accepted and no worse than none', async (t) => {
+  const { app } = await service(t, {})
+  const cases: Array<[boolean, string | undefined]> = [
+    [true, 'gzip'], [true, 'gzip, deflate, br'], [true, 'x-gzip'], [true, '*'], [true, 'GZIP;q=0.5'], [true, 'identity;q=0.5, gzip;q=0.6'],
+    [false, undefined], [false, ''], [false, 'br'], [false, 'gzip;q=0'], [false, '*;q=0'], [false, 'gzip;q=0.4, identity;q=0.5'], [false, 'gzip;q=0, *'], [false, ';;,,=']
+  ]
+  for (const [zipped, header] of cases) {
+    const { headers, rawPayload } = await app.inject({ url: '/metrics', headers: header === undefined ? {} : { 'accept-encoding': header } })
+    t.equal(headers['content-encoding'], zipped ? 'gzip' : undefined, header ?? 'no header')
+    t.ok(new Page((zipped ? gunzipSync(rawPayload) : rawPayload).toString()).of('metrics_series').length > 10)
+  }
+})
+
+t.test('HEAD says what GET would, and reads nothing', async (t) => {
+  const { url, registry, page } = await service(t, {})
+  let collected = 0
+  registry.registerMetric(new Counter({ name: 'asked', help: 'h', registers: [], collect () { collected++ } }) as never)
+  const response = await fetch(`${url}/metrics`, { method: 'HEAD', headers: { accept: 'application/openmetrics-text' } })
+  t.equal(response.status, 200)
+  t.equal(response.headers.get('content-type'), TYPES.openmetrics)
+  t.equal(await response.text(), '')
+  t.equal(collected, 0)
+  t.equal((await page()).sum('metrics_expositions_total'), 0, 'it is no exposition')
+  t.equal(collected, 1)
+})
+
+t.test('name[] asks for some metrics, by their own names or those of their lines', async (t) => {
+  let collected = 0
+  const { app, registry } = await service(t, {})
+  new Counter({ name: 'a_total', help: 'h', registers: [registry] }).inc()
+  new Counter({ name: 'b_total', help: 'h', registers: [registry], collect () { collected++ } }).inc()
+  new Histogram({ name: 'h_seconds', help: 'h', registers: [registry], buckets: [1] }).observe(2)
+  const get = async (query: string) => new Page((await app.inject(`/metrics?${query}`)).body).samples.map(({ name }) => name)
+  const whole = ['h_seconds_bucket', 'h_seconds_bucket', 'h_seconds_sum', 'h_seconds_count']
+  t.same(await get('name[]=a_total'), ['a_total'])
+  t.same(await get('name%5B%5D=a_total'), ['a_total'])
+  t.same(await get('name[]=a'), ['a_total'], 'the name that OpenMetrics gives the family')
+  t.same(await get('name[]=h_seconds_bucket&name[]=a_total'), ['a_total', ...whole])
+  t.same(await get('name[]=h_seconds_count'), whole)
+  t.same(await get('name[]=nothing'), [])
+  t.same(await get('name[]='), [])
+  t.same(await get('name[]=%ff%00&name[]=%'), [], 'malformed')
+  t.same(await get('name[]=__proto__'), [])
+  t.equal(collected, 0, 'what is not asked for is not collected')
+  t.ok((await get('name=a_total&other=1')).length > 20, 'another parameter is none of ours')
+  t.equal(collected, 1)
+  const empty = await app.inject({ url: '/metrics?name[]=nothing', headers: { accept: 'application/openmetrics-text' } })
+  t.equal(empty.body, '# EOF\n')
+})
+
+t.test('no header, however malformed, is more than a page in text', async (t) => {
+  const { port, page } = await service(t, {})
+  const hostile = fc.oneof(fc.string({ maxLength: 300 }), fc.stringMatching(/^[a-z*/;=,q"\\.01 ]{0,200}$/))
+    .map((text) => text.replace(/[^\x20-\x7e\x80-\xff]/g, '').trim())
+  await fc.assert(fc.asyncProperty(hostile, hostile, hostile, async (accept, encoding, timeout) => {
+    const request = readRequest({ accept, 'accept-encoding': encoding, 'x-prometheus-scrape-timeout-seconds': timeout }, '/metrics')
+    if (!(request.format in TYPES)) throw new Error(request.format)
+    if (request.timeout !== undefined && !(request.timeout > 0 && request.timeout < 2 ** 31)) throw new Error(String(request.timeout))
+  }), { numRuns: 2000 })
+  await fc.assert(fc.asyncProperty(hostile, hostile, async (accept, timeout) => {
+    const answer = await exchange(port, `GET /metrics?name[]=metrics_series HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAccept: ${accept}\r\nX-Prometheus-Scrape-Timeout-Seconds: ${timeout}\r\n\r\n`)
+    if (!answer.startsWith('HTTP/1.1 200 OK')) throw new Error(answer)
+  }), { numRuns: 100 })
+  t.equal((await page()).sum('metrics_expositions_total'), (await page()).sum('metrics_expositions_total', { outcome: 'served' }))
+  const long = Array.from({ length: 3000 }, () => 'a/b').join()
+  t.equal(readRequest({ accept: long }, '/').format, 'text')
+})
+
+t.test('the timeout header is a number of seconds, or nothing', async (t) => {
+  const timeout = (header: string) => readRequest({ 'x-prometheus-scrape-timeout-seconds': header }, '/').timeout
+  t.equal(timeout('10'), 10_000)
+  t.equal(timeout('0.25'), 250)
+  t.equal(timeout('1e300'), 86_400_000, 'no longer than a timer takes')
+  for (const header of ['', '0', '-1', 'NaN', 'soon', '10, 20', '10s']) t.equal(timeout(header), undefined, header)
+})
