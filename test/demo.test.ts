@@ -248,7 +248,7 @@ t.test('on a database of somebody else', async (t) => {
     t.equal(page.sum('model_inserts_total', { model: 'walk' }), 1)
     t.equal(page.sum('model_updates_total', { model: 'walk' }), 1)
     t.same(page.of('walk_distance_bucket').map(({ labels, value }) => [labels['le'], value]),
-      [['0', 0], ['50', 0], ['200', 0], ['400', 0], ['800', 0], ['1600', 1], ['3200', 1], ['+Inf', 1]])
+      [['0.0', 0], ['50.0', 0], ['200.0', 0], ['400.0', 0], ['800.0', 0], ['1600.0', 1], ['3200.0', 1], ['+Inf', 1]])
     t.equal(page.sum('db_migrations_pending'), 0)
   })
 

@@ -25,7 +25,7 @@ export async function connectDataSource (url: string): Promise<DataSource> {
     entities: [Walker, Dog, Walk],
     migrations: [CreateWalkersAndDogs1757000000000, CreateWalks1757000100000]
   })
-  instrumentDataSource(dataSource)
+  instrumentDataSource(dataSource, { nativeHistograms: true })
   try {
     await dataSource.initialize()
   } catch (error) {
@@ -38,7 +38,7 @@ export async function connectDataSource (url: string): Promise<DataSource> {
 /** A small pool of its own for the status page, so that it answers while the other one is exhausted. Observed as alias 'status'. */
 export function connectStatusPool (url: string): pg.Pool {
   const pool = new pg.Pool({ connectionString: url, max: 2, connectionTimeoutMillis: CONNECT_TIMEOUT_MS })
-  instrumentPool(pool, { alias: 'status' })
+  instrumentPool(pool, { alias: 'status', nativeHistograms: true })
   // Without a listener a connection that is lost while idle would end the process; the pool makes a new one when it needs it.
   pool.on('error', () => {})
   return pool
