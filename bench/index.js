@@ -10,6 +10,7 @@ const questions = {
   http: async () => (await import('./http/index.js')).http(),
   observation: async () => (await import('./observation.js')).observation(),
   memory: async () => (await import('./memory.js')).memory(),
+  exposition: async () => (await import('./exposition/index.js')).exposition(),
   pg: async () => (await import('./pg.js')).pgPool()
 }
 

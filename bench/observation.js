@@ -21,6 +21,10 @@ export async function observation ({ rounds = 25 } = {}) {
     variants[`${name} bound`] = () => time((value) => child.observe(value))
     variants[`${name} labels`] = () => time((value) => family.observe(labelled, value))
   }
+  for (const [name, given] of [['classic and native', {}], ['native alone', { buckets: [] }]]) {
+    const child = new Histogram({ ...config, ...given, native: {}, registers: [new prom.Registry()] }).labels(...LABELS)
+    variants[name] = () => time((value) => child.observe(value))
+  }
   const otel = openTelemetry()
   if (otel !== undefined) variants.OpenTelemetry = () => time((value) => otel.record(value, labelled))
   const costs = await interleave(variants, { rounds })
@@ -30,6 +34,7 @@ export async function observation ({ rounds = 25 } = {}) {
     row('one histogram observation, bound child', `${ns('ours bound').toFixed(0)} ns, prom-client ${ns('prom-client bound').toFixed(0)} ns: 1/${(1 / ratio).toFixed(0)}`, 'at most 1/8', ratio <= 1 / 8),
     ...['@prometheus-io/client', '@platformatic/prom-client'].map((name) => row(`... ${name}`, `${ns(`${name} bound`).toFixed(0)} ns`, '', true)),
     ...otel === undefined ? [] : [row('... OpenTelemetry', `${ns('OpenTelemetry').toFixed(0)} ns`, '', true)],
+    ...['classic and native', 'native alone'].map((name) => row(`... with ${name} buckets`, `${ns(name).toFixed(0)} ns, classic ${ns('ours bound').toFixed(0)} ns: ${(ns(name) / ns('ours bound')).toFixed(2)} times`, 'at most twice', ns(name) <= 2 * ns('ours bound'))),
     row('one observation by a labels object', `${ns('ours labels').toFixed(0)} ns, prom-client ${ns('prom-client labels').toFixed(0)} ns`, 'less', ns('ours labels') < ns('prom-client labels'))
   ]
 }
