@@ -11,6 +11,7 @@ const questions = {
   observation: async () => (await import('./observation.js')).observation(),
   memory: async () => (await import('./memory.js')).memory(),
   exposition: async () => (await import('./exposition/index.js')).exposition(),
+  protobuf: async () => (await import('./protobuf.js')).protobuf(),
   pg: async () => (await import('./pg.js')).pgPool()
 }
 

@@ -24,7 +24,7 @@ export async function exposition ({ rounds = 15 } = {}) {
   }
   // The first scrape of a process takes the most memory: the code is not compiled, and the heap has its first size.
   const first = {}
-  for (const name of names) first[name] = await scraped(servers.get(name))
+  for (const name of names) first[name] = await scraped(servers.get(name), true)
   const costs = await interleave(Object.fromEntries(names.map((name) => [name, async () => {
     const reading = await scraped(servers.get(name))
     readings[name].push(reading)
@@ -48,15 +48,15 @@ export async function exposition ({ rounds = 15 } = {}) {
 }
 
 /** Scrapes a server once, and gives what it took. */
-async function scraped ({ child, port, accept }) {
-  await reading(child)
+async function scraped ({ child, port, accept }, collectGarbage = false) {
+  await reading(child, collectGarbage)
   const bytes = await scrape(port, accept)
-  return { ...await reading(child), bytes }
+  return { ...await reading(child, false), bytes }
 }
 
 /** What the server used since the last reading. */
-async function reading (child) {
-  child.send('read')
+async function reading (child, collectGarbage) {
+  child.send(collectGarbage)
   const [used] = await once(child, 'message')
   await once(child, 'message')
   return used

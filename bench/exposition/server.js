@@ -54,10 +54,10 @@ const delay = monitorEventLoopDelay({ resolution: 1 })
 delay.enable()
 let cpuBefore = process.cpuUsage()
 let residentBefore = 0
-process.on('message', () => {
+process.on('message', (collectGarbage) => {
   const { user, system } = process.cpuUsage(cpuBefore)
   process.send({ cpu: (user + system) / 1000, freeze: delay.max / 1e6, peak: (memory('VmHWM') - residentBefore) * 1024 }, () => {
-    globalThis.gc()
+    if (collectGarbage) globalThis.gc()
     // Linux forgets the highest memory use so far (proc(5), clear_refs).
     writeFileSync('/proc/self/clear_refs', '5')
     residentBefore = memory('VmRSS')

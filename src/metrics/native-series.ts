@@ -1,5 +1,6 @@
 import { MIN_SCHEMA, NativeScale } from './native-scale.js'
 import { NativeWindow } from './native-window.js'
+import type { NativeBuckets, NativeSnapshot } from './snapshot.js'
 
 /** Buckets from the first populated one to the last, at most: a few far from the rest must not take megabytes. 16 powers of two at the finest schema. */
 const MAX_LENGTH = 4096
@@ -9,6 +10,32 @@ export interface NativeSettings {
   readonly schema: number
   readonly maxBuckets: number
   readonly zeroThreshold: number
+}
+
+/** In place of buckets that a snapshot has: nothing is ever written to it. */
+const NONE = new NativeWindow()
+
+/** The native buckets of one series as they were at one moment. */
+class NativeState implements NativeSnapshot {
+  readonly schema: number
+  readonly zeroThreshold: number
+  readonly zeroCount: number
+  readonly windows: { readonly positive: NativeWindow, readonly negative: NativeWindow }
+
+  constructor ({ scale, zeroCount, positive, negative }: NativeSeries, zeroThreshold: number) {
+    this.schema = scale.schema
+    this.zeroThreshold = zeroThreshold
+    this.zeroCount = zeroCount
+    this.windows = { positive, negative }
+  }
+
+  get positive (): NativeBuckets {
+    return this.windows.positive.buckets()
+  }
+
+  get negative (): NativeBuckets {
+    return this.windows.negative.buckets()
+  }
 }
 
 /**
@@ -23,6 +50,8 @@ export class NativeSeries {
   negative = new NativeWindow()
   zeroCount = 0
   #populated = 0
+  /** What a snapshot has since the last observation. */
+  #shared: NativeState | undefined
 
   constructor (settings: NativeSettings) {
     this.#settings = settings
@@ -46,7 +75,27 @@ export class NativeSeries {
     this.#addElsewhere(value)
   }
 
+  /**
+   * The state as it is now, which nothing that is written later changes. It is not copied here but by the next observation, if there is one: thousands of series
+   * are read at one moment.
+   */
+  share (): NativeSnapshot {
+    if (this.#shared === undefined) {
+      this.#shared = new NativeState(this, this.#zeroThreshold)
+      // Without buckets, the usual case of add() is none, and asks no question more.
+      this.positive = NONE
+      this.negative = NONE
+    }
+    return this.#shared
+  }
+
   #addElsewhere (value: number): void {
+    if (this.#shared !== undefined) {
+      const { positive, negative } = this.#shared.windows
+      this.positive = positive.copy()
+      this.negative = negative.copy()
+      this.#shared = undefined
+    }
     const magnitude = Math.abs(value)
     if (magnitude <= this.#zeroThreshold) {
       this.zeroCount++

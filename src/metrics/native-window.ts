@@ -1,3 +1,5 @@
+import type { NativeBuckets } from './snapshot.js'
+
 const EMPTY = new Float64Array(0)
 /** Buckets that a first observation makes room for; later there is a quarter more than needed. */
 const FIRST_ROOM = 16
@@ -33,6 +35,21 @@ export class NativeWindow {
     this.first = first
     this.last = last
     ;(this.counts[index - this.start] as number) += count
+  }
+
+  /** The same counts, to be written to apart from these. */
+  copy (): NativeWindow {
+    const copy = new NativeWindow()
+    copy.counts = this.counts.slice()
+    copy.start = this.start
+    copy.first = this.first
+    copy.last = this.last
+    return copy
+  }
+
+  /** The buckets from the first populated one to the last: these counts, not a copy. */
+  buckets (): NativeBuckets {
+    return { offset: this.first, counts: this.counts.subarray(this.first - this.start, this.last - this.start + 1) }
   }
 
   /** How many buckets are populated. */

@@ -1,7 +1,7 @@
 import { show } from '../errors.js'
-import { NativeCopy } from './native-copy.js'
 import { MAX_SCHEMA, MIN_SCHEMA } from './native-scale.js'
 import { NativeSeries, type NativeSettings } from './native-series.js'
+import type { NativeSnapshot } from './snapshot.js'
 
 /** How a histogram's native buckets are made (https://prometheus.io/docs/specs/native_histograms/). */
 export interface NativeConfig {
@@ -73,8 +73,9 @@ export class NativeCounts {
     this.#series.length = 0
   }
 
-  copy (): NativeCopy {
-    return new NativeCopy(this.#series, this.#settings.zeroThreshold)
+  /** The state of all places as it is now. */
+  share (): readonly NativeSnapshot[] {
+    return this.#series.map((series) => series.share())
   }
 }
 
