@@ -34,9 +34,11 @@ const ACCEPTED: Array<[Format, string]> = [
   ['text', 'text/plain, application/openmetrics-text'],
   ['text', 'application/openmetrics-text;q=0.5, text/plain;q=0.6'],
   ['openmetrics', 'text/plain;q=0.6, application/openmetrics-text;q=0.61'],
+  ['openmetrics', 'text/plain;a="\\",";q=0.1, application/openmetrics-text'],
   // What fits nothing, or is nothing, gets text.
   ['text', 'image/png'],
   ['text', 'text/plain;q=0'],
+  ['text', 'application/openmetrics-text;q=0'],
   ['text', 'text/plain;version=9'],
   ['text', ''],
   ['text', ',,;;,=,q=1;;"'],
@@ -45,7 +47,7 @@ const ACCEPTED: Array<[Format, string]> = [
 ]
 
 t.test('the Accept header chooses the format, and what nothing fits gets text', async (t) => {
-  const { url } = await service(t, {})
+  const { app, url } = await service(t, { before: (app) => app.addHook('onRequest', async (request, reply) => { if (request.headers.origin !== undefined) reply.header('vary', 'origin') }) })
   for (const [format, accept] of ACCEPTED) {
     const response = await fetch(`${url}/metrics`, { headers: { accept } })
     t.equal(response.status, 200)
@@ -54,6 +56,7 @@ t.test('the Accept header chooses the format, and what nothing fits gets text', 
     await response.arrayBuffer()
   }
   t.equal(readRequest({}, '/metrics').format, 'text', 'no header at all')
+  t.equal((await app.inject({ url: '/metrics', headers: { origin: 'a' } })).headers.vary, 'origin, accept, accept-encoding', 'what another hook said stays')
 })
 
 t.test('a format has its own end, and the same series', async (t) => {

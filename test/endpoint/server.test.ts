@@ -85,6 +85,14 @@ t.test('the plugin\'s endpoint on a port of its own is there while the applicati
   await t.rejects(fetch(server.url))
 })
 
+t.test('a registry that is served twice is counted once', async (t) => {
+  const registry = filled()
+  const { app } = await service(t, { options: { registry } })
+  const server = await metricsServer({ port: 0, registry })
+  t.teardown(() => server.close())
+  for (const page of [(await app.inject('/metrics')).body, await (await fetch(server.url)).text()]) t.match(page, '\nmetrics_series{metric="walks_total"} 1\n')
+})
+
 t.test('an application does not become ready where no port is free', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())

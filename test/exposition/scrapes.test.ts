@@ -5,6 +5,7 @@ import { Counter as ForeignCounter, Gauge as ForeignGauge, Registry } from 'prom
 import t from 'tap'
 import { Exposition, type Format, type Outcome, type ScrapeRequest } from '../../src/exposition/index.js'
 import { Rendering } from '../../src/exposition/rendering.js'
+import { pause } from '../../src/exposition/slices.js'
 import { Counter, Histogram, metricsPlugin } from '../../src/index.js'
 import { open, service } from '../support/http.js'
 import { Page } from '../support/page.js'
@@ -58,8 +59,8 @@ t.test('the page is of one moment, whatever is written while it is sent', async 
     chunks.push(chunk as Buffer)
     write()
     // Places and numbers of label values that were free go to others.
-    gone.reset()
-    for (let i = 0; i < 500; i++) gone.inc({ a: `another ${i}` }, 1e6)
+    for (let i = 0; i < 500; i++) gone.remove({ a: `${chunks.length === 1 ? '' : `${chunks.length - 1} `}value ${i}` })
+    for (let i = 0; i < 500; i++) gone.inc({ a: `${chunks.length} value ${i}` }, 1e6)
     for (let i = 0; i < 100; i++) histogram.remove({ route: `/resource/${i}` })
     histogram.observe({ route: `/new/${chunks.length}` }, 1)
   }
@@ -93,6 +94,64 @@ t.test('a long page is made in many turns of the event loop, several at once in 
   }))
   counting = false
   t.ok(turns - alone > 2 * alone / 1.5, `${turns - alone} turns for three pages`)
+})
+
+t.test('those that pause go on one a turn of the event loop', async (t) => {
+  let turn = 0
+  let going = true
+  const count = () => {
+    turn++
+    if (going) setImmediate(count)
+  }
+  const spent = performance.now() + 20
+  while (performance.now() < spent) await null
+  setImmediate(count)
+  const turns = await Promise.all([1, 2, 3].map(async () => {
+    await pause()
+    return turn
+  }))
+  going = false
+  t.equal(new Set(turns).size, 3, `turns ${turns}`)
+})
+
+t.test('while a page is new it can be joined from its beginning; then what all have taken is let go, and nobody misses a chunk', async (t) => {
+  let passed = 0
+  const { now } = performance
+  t.intercept(performance, 'now', { value: () => now.call(performance) + passed })
+  let made = 0
+  async function * chunks () {
+    while (made < 20) yield Buffer.from(`chunk ${made++}`)
+  }
+  const rendering = new Rendering(chunks(), () => {})
+  const take = async (reader: object, from: number, to: number) => {
+    for (let i = from; i < to; i++) t.equal(String(await rendering.next(reader)), `chunk ${i}`)
+  }
+  const [fast, slow, late] = [{}, {}, {}]
+  rendering.join(fast)
+  rendering.join(slow)
+  await take(fast, 0, 5)
+  t.ok(rendering.fresh)
+  rendering.join(late)
+  await take(late, 0, 3)
+  passed = 1000
+  t.notOk(rendering.fresh)
+  await take(fast, 5, 10)
+  await take(slow, 0, 10)
+  await take(late, 3, 20)
+  await take(slow, 10, 20)
+  await take(fast, 10, 20)
+  for (const reader of [fast, slow, late]) t.equal(await rendering.next(reader), undefined)
+
+  const registry = new Registry()
+  large(registry, 2000)
+  const counter = new Counter({ name: 'last_total', help: 'h', registers: [registry] })
+  const { exposition } = exposed(registry)
+  const first = exposition.scrape(TEXT)
+  await first.whole()
+  counter.inc()
+  passed = 3000
+  t.match(await textOf(exposition.scrape(TEXT)), 'last_total 1\n', 'a scrape gets no numbers of long ago')
+  t.match(await textOf(first), 'last_total 0\n', 'and the other the rest of its own')
 })
 
 t.test('a page is made no faster than it is taken, and is let go when nobody may join any more', async (t) => {
@@ -152,8 +211,13 @@ t.test('scrapes at once share one rendering; one after another do not', async (t
   t.equal(String(await filtered.whole()), '# HELP slow h\n# TYPE slow gauge\nslow 2\n', 'what is asked for makes another page')
   t.equal(collected, 2)
   const bytes = Buffer.byteLength(a as string)
+  const long = exposition.scrape({ ...TEXT, format: 'openmetrics' })
+  const stream = await long.whole()
+  t.equal(stream, long, 'more than a chunk is a stream')
+  const streamed = Buffer.byteLength(await textOf(long))
   t.same(ended.slice(0, 3), [1, 2, 3].map(() => ({ format: 'text', outcome: 'served', bytes })))
-  t.match(await textOf(exposition.scrape(TEXT)), 'slow 3\n')
+  t.same(ended[4], { format: 'openmetrics', outcome: 'served', bytes: streamed })
+  t.match(await textOf(exposition.scrape(TEXT)), 'slow 4\n')
 })
 
 t.test('a scraper that leaves stops the work that is for it alone', async (t) => {
@@ -172,6 +236,16 @@ t.test('a scraper that leaves stops the work that is for it alone', async (t) =>
   t.equal(await page, undefined)
   t.equal(ended.length, 2)
   t.equal(collected, 1)
+})
+
+t.test('what ends a scrape before it began is thrown, and nobody else hears of it', async (t) => {
+  const registry = new Registry()
+  const { exposition, ended } = exposed(registry)
+  const scrape = exposition.scrape(TEXT)
+  const page = scrape.whole()
+  scrape.destroy(new Error('enough'))
+  await t.rejects(page, { message: 'enough' })
+  t.same(ended, [{ format: 'text', outcome: 'failed', bytes: 0 }])
 })
 
 t.test('a metric that hangs costs itself, in the time of the scraper, and is not waited for twice', async (t) => {
