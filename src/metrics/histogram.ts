@@ -121,7 +121,7 @@ export class Histogram<T extends string = string> extends Family<T> {
   record (place: number, value: number): void {
     (this.#sums.page(place)[this.#sums.at(place)] as number) += value
     this.#counts.increment(place, this.#bucketOf(value))
-    if (this.#native !== undefined) this.#native.add(place, value)
+    this.#native?.add(place, value)
   }
 
   /** Keeps a value that was observed in a place as the exemplar of its bucket. @throws RangeError when the labels are too long */
