@@ -26,6 +26,8 @@ export async function exposition ({ rounds = 15 } = {}) {
   const first = {}
   for (const name of names) first[name] = await scraped(servers.get(name), true)
   const costs = await interleave(Object.fromEntries(names.map((name) => [name, async () => {
+    // A process that had nothing to do for a while has given its memory back and is slow at first; a service at work has not.
+    await scraped(servers.get(name))
     const reading = await scraped(servers.get(name))
     readings[name].push(reading)
     return reading.cpu

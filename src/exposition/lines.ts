@@ -3,7 +3,6 @@ import { boundText, valueText } from './numbers.js'
 import type { Writer } from './writer.js'
 
 const LINE_FEED = 10
-const COMMA = 44
 /** The largest number that digits() takes is below. */
 const TWO_TO_31 = 2 ** 31
 /** Labels of this many characters are long: the lines of one histogram with them may be more than a chunk. */
@@ -56,8 +55,7 @@ function buckets (
 ): number {
   let count = before
   const start = writer.at
-  writer.text(`${name}_bucket{${labels}`)
-  if (labels !== '') writer.byte(COMMA)
+  writer.text(`${name}_bucket{${labels}${labels === '' ? '' : ','}`)
   const end = writer.at
   for (let i = from; i < to; i++) {
     // A line begins as the one before it did: copying that is cheaper than writing it.
@@ -81,8 +79,7 @@ function total (writer: Writer, name: string, labels: string, sum: number, count
 }
 
 function line (writer: Writer, name: string, labels: string, value: number): void {
-  sample(writer, name, labels, value)
-  writer.byte(LINE_FEED)
+  writer.text(`${name}${labels === '' ? '' : `{${labels}}`} ${valueText(value)}\n`)
 }
 
 function sample (writer: Writer, name: string, labels: string, value: number): void {

@@ -18,7 +18,13 @@ export class BucketCounts extends Pages<Uint32Array> {
     const at = this.at(place) + bucket
     const count = ((page[at] as number) + 1) >>> 0
     page[at] = count
-    if (count === 0) this.#carried.set(this.#key(place, bucket), (this.#carried.get(this.#key(place, bucket)) ?? 0) + 1)
+    if (count === 0) this.#carry(place, bucket)
+  }
+
+  /** Apart, so that the rest stays small enough for the compiler to inline. */
+  #carry (place: number, bucket: number): void {
+    const key = this.#key(place, bucket)
+    this.#carried.set(key, (this.#carried.get(key) ?? 0) + 1)
   }
 
   countOf (place: number, bucket: number): number {
