@@ -56,15 +56,18 @@ let cpuBefore = process.cpuUsage()
 let residentBefore = 0
 process.on('message', (collectGarbage) => {
   const { user, system } = process.cpuUsage(cpuBefore)
-  process.send({ cpu: (user + system) / 1000, freeze: delay.max / 1e6, peak: (memory('VmHWM') - residentBefore) * 1024 }, () => {
-    if (collectGarbage) globalThis.gc()
-    // Linux forgets the highest memory use so far (proc(5), clear_refs).
-    writeFileSync('/proc/self/clear_refs', '5')
-    residentBefore = memory('VmRSS')
-    cpuBefore = process.cpuUsage()
-    delay.reset()
-    process.send('ready')
-  })
+  // A freeze is known once the timer that it held up has run, which is after this message.
+  setTimeout(() => {
+    process.send({ cpu: (user + system) / 1000, freeze: delay.max / 1e6, peak: (memory('VmHWM') - residentBefore) * 1024 }, () => {
+      if (collectGarbage) globalThis.gc()
+      // Linux forgets the highest memory use so far (proc(5), clear_refs).
+      writeFileSync('/proc/self/clear_refs', '5')
+      residentBefore = memory('VmRSS')
+      cpuBefore = process.cpuUsage()
+      delay.reset()
+      process.send('ready')
+    })
+  }, 5)
 })
 process.on('disconnect', () => process.exit())
 process.send({ port: app.server.address().port })
