@@ -30,8 +30,11 @@ const MOMENT = 8
 const SUFFIXES = ['', '_bucket', '_sum', '_count', '_created']
 const GAVE_UP = Symbol('gave up')
 
-/** The metrics whose reading an earlier collection gave up, and that are at it still. */
-const hanging = new WeakSet<object>()
+/** Milliseconds after which a metric that was given up is not waited for any more. Until then it may only be that a scraper was impatient. */
+const HANGING = 1000
+
+/** What metrics still owe to collections that gave them up, and since when. */
+const owed = new WeakMap<object, { readonly answer: PromiseLike<unknown>, readonly since: number }>()
 
 /**
  * The metrics of a registry, read for one page. The collect callbacks of users and the metrics of other libraries come first, for they may take time; then
@@ -96,12 +99,13 @@ export class Collection {
 
   async #read (metric: Held, name: string, shared: readonly LabelPair[]): Promise<FamilySnapshot[] | Ready> {
     await pause()
-    if (hanging.has(metric)) throw new Error('it has not finished since an earlier scrape, and is not asked again until it has')
+    const before = owed.get(metric)
+    if (before !== undefined && performance.now() - before.since > HANGING) throw new Error('it has not finished since an earlier scrape, and is not asked again until it has')
     if (isFamily(metric) && typeof metric.snapshot === 'function') {
-      await this.#inTime(metric, metric.collected())
+      await this.#inTime(metric, before === undefined ? metric.collected() : before.answer)
       return { family: metric, name }
     }
-    const state = await this.#inTime(metric, metric.getForPromString === undefined ? metric.get?.() : metric.getForPromString())
+    const state = await this.#inTime(metric, before === undefined ? stateOf(metric) : before.answer)
     const snapshots = await foreignSnapshots(name, state, shared)
     for (const { name, size } of snapshots) this.#observer.counted(name, size)
     return snapshots
@@ -113,8 +117,8 @@ export class Collection {
     const answer = Promise.resolve(given)
     const first = await Promise.race([answer, this.#gaveUp])
     if (first !== GAVE_UP) return first
-    hanging.add(metric)
-    const settled = () => { hanging.delete(metric) }
+    if (!owed.has(metric)) owed.set(metric, { answer, since: performance.now() })
+    const settled = () => { owed.delete(metric) }
     answer.then(settled, settled)
     throw new Error('it did not finish in the time of the scrape')
   }
@@ -136,6 +140,10 @@ export class Collection {
     const base = name.replace(/_total$/, '')
     return SUFFIXES.some((suffix) => names.has(name + suffix) || names.has(base + suffix))
   }
+}
+
+function stateOf (metric: Held): unknown {
+  return metric.getForPromString === undefined ? metric.get?.() : metric.getForPromString()
 }
 
 /** The name under which a registry holds a metric: prom-client takes `_total` off a counter's own name once it has made an OpenMetrics page. */

@@ -85,8 +85,9 @@ export class Exposition {
     }
   }
 
-  #page ({ format, gzip, names }: ScrapeRequest) {
-    const key = JSON.stringify([format, gzip, names && [...names].sort()])
+  /** Those who share a page have as much time: one that is in a hurry would take metrics that need time from the others. */
+  #page ({ format, gzip, names, timeout }: ScrapeRequest) {
+    const key = JSON.stringify([format, gzip, timeout, names && [...names].sort()])
     const shared = this.#pages.get(key)
     if (shared?.rendering.fresh === true) return shared
     const collection = new Collection(this.#registry, names, this.#observer)

@@ -260,9 +260,13 @@ t.test('a metric that hangs costs itself, in the time of the scraper, and is not
   new Counter({ name: 'fine_total', help: 'h', registers: [registry] }).inc()
   const { exposition, failed } = exposed(registry)
   const soon = { ...TEXT, timeout: 100 }
+  let passed = 0
+  const { now } = performance
+  t.intercept(performance, 'now', { value: () => now.call(performance) + passed })
   const fine = '# HELP fine_total h\n# TYPE fine_total counter\nfine_total 1\n'
   t.equal(String(await exposition.scrape(soon).whole()), fine)
   t.same(failed.sort(), ['hangs_total', 'ours_hangs_total', 'throws_total'])
+  passed = 2000
   t.equal(String(await exposition.scrape(TEXT).whole()), fine, 'at once: it is known to hang')
   t.equal(asked, 1)
   open()
@@ -270,6 +274,22 @@ t.test('a metric that hangs costs itself, in the time of the scraper, and is not
   await new Promise((resolve) => { setImmediate(resolve) })
   t.match(String(await exposition.scrape(TEXT).whole()), /^hangs_total 0\n(.*\n)+ours_hangs_total 0\n/m, 'they are asked again')
   t.equal(asked, 2)
+})
+
+t.test('a scraper in a hurry takes nothing from the others', async (t) => {
+  const registry = new Registry()
+  const { opened, open } = gate()
+  let asked = 0
+  const slow = new ForeignCounter({ name: 'slow_total', help: 'h', registers: [registry], async collect () { asked++; await opened } })
+  t.ok(slow)
+  const { exposition } = exposed(registry)
+  const others = exposition.scrape(TEXT).whole()
+  for (let i = 0; i < 3; i++) t.equal(String(await exposition.scrape({ ...TEXT, timeout: 10 }).whole()), '')
+  const later = exposition.scrape({ ...TEXT, timeout: 5000 }).whole()
+  open()
+  t.match(String(await others), 'slow_total 0\n')
+  t.match(String(await later), 'slow_total 0\n', 'it waits for what the hurried one has asked for')
+  t.equal(asked, 2, 'and nobody asks anew meanwhile')
 })
 
 t.test('over HTTP: no more scrapes than allowed, and who leaves makes room', async (t) => {
