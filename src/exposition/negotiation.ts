@@ -45,13 +45,16 @@ interface Accepted {
   readonly position: number
 }
 
+/** The content types of the formats, as a header's elements are read. */
+const OFFERED = (Object.keys(FORMATS) as Format[]).map((format) => ({ format, type: acceptedIn(FORMATS[format])[0] as Accepted }))
+
 /** The best format by RFC 9110, 12.5.1: each has the quality of the range that speaks of it most precisely; text where none is accepted. */
 function formatOf (accept: string | undefined): Format {
   if (accept === undefined) return 'text'
   const ranges = acceptedIn(accept)
   let best: { format: Format, range: Accepted } | undefined
-  for (const format of Object.keys(FORMATS) as Format[]) {
-    const range = rangeOf(FORMATS[format], ranges)
+  for (const { format, type } of OFFERED) {
+    const range = rangeOf(type, ranges)
     if (range === undefined || range.quality === 0) continue
     if (best === undefined || range.quality > best.range.quality || (range.quality === best.range.quality && range.position < best.range.position)) best = { format, range }
   }
@@ -59,8 +62,7 @@ function formatOf (accept: string | undefined): Format {
 }
 
 /** The most precise range that a content type is in. */
-function rangeOf (contentType: string, ranges: readonly Accepted[]): Accepted | undefined {
-  const [{ value, parameters }] = acceptedIn(contentType) as [Accepted]
+function rangeOf ({ value, parameters }: Accepted, ranges: readonly Accepted[]): Accepted | undefined {
   const precision = (range: Accepted): number => {
     if (range.value === '*/*') return 1
     if (range.value === `${value.split('/')[0]}/*`) return 2
