@@ -10,6 +10,7 @@ import { Rendering } from './rendering.js'
 import { Scrape, ScrapeTimeout, type Outcome } from './scrape.js'
 import { pause } from './slices.js'
 import { encodeText } from './text.js'
+import { CHUNK } from './writer.js'
 
 /** What an exposition may be told. */
 export interface ExpositionSettings {
@@ -31,8 +32,8 @@ const COLLECTING = 10_000
 const SENDING = 60_000
 /** The part of a scraper's time that metrics may take to be collected, so that there is some left to send them. */
 const COLLECTING_PART = 0.8
-/** A tenth of the size of level 6 is lost, and two thirds of the time saved. */
-const GZIP = { level: 1, chunkSize: 65_536 }
+/** A page of 112,000 series, 12.9 MB: half a megabyte in 31 ms, where level 6 makes 0.4 MB of it in 124 ms. */
+const GZIP = { level: 1, chunkSize: CHUNK }
 
 /** The pages of a registry. Scrapes that come while one is being made share it. */
 export class Exposition {

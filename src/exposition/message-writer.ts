@@ -1,5 +1,5 @@
-/** About what a chunk has: large enough that a socket is busy with it, small enough to be made in a fraction of a millisecond. */
-const CHUNK = 65_536
+import { CHUNK } from './writer.js'
+
 /** Room for the series that is begun while a chunk is nearly full. */
 const SLACK = 8_192
 /** Up to this length a text is put down in JavaScript: a call into native code takes longer. */

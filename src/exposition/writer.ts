@@ -1,5 +1,5 @@
 /** About what a chunk has: large enough that a socket is busy with it, small enough to be made in a fraction of a millisecond. */
-const CHUNK = 65_536
+export const CHUNK = 65_536
 /** Room for what is begun while a chunk is nearly full, so that it seldom has to grow. */
 const SLACK = 16_384
 
