@@ -6,7 +6,7 @@ const rooms = {
   'src/metrics': ['errors'],
   'src/database': ['catalogue', 'metrics', 'scope', 'exemplars', 'errors'],
   'src/http': ['catalogue', 'metrics', 'exemplars', 'trouble', 'usage', 'error-type', 'errors'],
-  'src/exposition': ['metrics'],
+  'src/exposition': ['metrics', 'errors'],
   'src/endpoint': ['exposition', 'errors'],
   'src/testing': ['metrics', 'errors']
 }

@@ -8,7 +8,7 @@ import { HTTP_METRICS, type HttpMetricName } from './http/families.js'
 import type { HttpSettings } from './http/instrument.js'
 import type { LabelResolver } from './http/user-labels.js'
 import { defaultRegistry, isLabelName, type RegistryLike } from './metrics/index.js'
-import { SCOPE_OPTIONS, readScope } from './scope.js'
+import { SCOPE_OPTIONS, isRecord, readScope } from './scope.js'
 
 /** Options of metricsPlugin; none is needed. */
 export interface MetricsPluginOptions {
@@ -128,8 +128,4 @@ function checkBuckets (buckets: unknown): void {
 
 function check (option: string, right: boolean, expected: string, got: unknown): void {
   if (!right) throw invalidOption('metricsPlugin', option, expected, got)
-}
-
-function isRecord (value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

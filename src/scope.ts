@@ -66,6 +66,7 @@ function isCount (value: unknown): value is number {
   return Number.isInteger(value) && (value as number) > 0
 }
 
-function isRecord (value: unknown): value is Record<string, unknown> {
+/** Whether it is an object of options. */
+export function isRecord (value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

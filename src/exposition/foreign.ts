@@ -1,4 +1,4 @@
-import { inspect } from 'node:util'
+import { show } from '../errors.js'
 import { LabelPair, isLabelName, isMetricName, type Exemplar, type FamilySnapshot, type MetricType, type SeriesSnapshot } from '../metrics/index.js'
 import { pause } from './slices.js'
 
@@ -136,10 +136,6 @@ function exemplarOf (exemplar: ForeignValue['exemplar']): Exemplar | undefined {
   const { labelSet, value, timestamp } = exemplar
   if (typeof labelSet !== 'object' || labelSet === null || typeof value !== 'number' || !Number.isFinite(timestamp)) return undefined
   return { labelSet, value, timestamp: timestamp as number }
-}
-
-function show (value: unknown): string {
-  return inspect(value, { depth: 0, breakLength: Infinity, maxStringLength: 100 })
 }
 
 function checkName (name: unknown): void {
