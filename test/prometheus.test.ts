@@ -2,10 +2,8 @@ import type { FastifyRequest } from 'fastify'
 import pg from 'pg'
 import { Gauge, Summary } from 'prom-client'
 import t, { type Test } from 'tap'
-import { execFile } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { choicesOf, Visitor } from '../examples/dog-walking/visitor.js'
+import { buildDemo } from './support/demo.js'
 import { Page } from './support/page.js'
 import { startPostgres } from './support/postgres.js'
 import { startPrometheus, type NativeHistogram, type Prometheus, type Series } from './support/prometheus.js'
@@ -24,9 +22,7 @@ const CONTENT_TYPES = {
   text: 'text/plain; version=0.0.4; charset=utf-8'
 }
 
-const root = fileURLToPath(new URL('..', import.meta.url))
-const build = promisify(execFile)(process.execPath, ['node_modules/typescript/bin/tsc', '-b', 'examples/dog-walking'], { cwd: root })
-const [postgres] = await Promise.all([startPostgres(), build])
+const [postgres] = await Promise.all([startPostgres(), buildDemo()])
 t.teardown(() => postgres.close())
 
 // The example has the package by its name, and both are what was built just now.

@@ -1,24 +1,17 @@
-import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
+import type { ChildProcess } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort } from './postgres.js'
+import { startProgram, type Test } from './program.js'
 
 /** What prometheus.yml says (https://prometheus.io/docs/prometheus/latest/configuration/configuration/); files in it by their whole paths. */
 export interface PrometheusConfig {
   readonly global?: object
   readonly scrape_configs?: readonly object[]
   readonly rule_files?: readonly string[]
-}
-
-/** What a test is to whoever starts a Prometheus for it. */
-interface Test {
-  teardown (fn: () => unknown): void
-  pass (message: string, options: { skip: string }): unknown
-  fail (message: string): unknown
 }
 
 /** One series of an answer. */
@@ -62,7 +55,6 @@ export interface Exemplars {
 /** Milliseconds between two looks, and after which somebody who waits is told that it was in vain. */
 const LOOK = 100
 const PATIENCE = 30_000
-const MISSING = 'prometheus is not on the PATH: apt-get install prometheus'
 
 /**
  * Starts the Prometheus of the PATH on a free port of the loopback interface; stopped at teardown, and its files removed. The first scrape comes some
@@ -78,23 +70,8 @@ export async function startPrometheus (t: Test, config: PrometheusConfig, ...fea
   await writeFile(file, JSON.stringify(config))
   const address = `127.0.0.1:${await freePort()}`
   const args = [`--config.file=${file}`, `--storage.tsdb.path=${join(folder, 'data')}`, `--web.listen-address=${address}`]
-  const child = spawn('prometheus', [...args, `--enable-feature=${features.join()}`], { stdio: ['ignore', 'ignore', 'pipe'] })
-  try {
-    await once(child, 'spawn')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-    if (process.env.CI) t.fail(MISSING)
-    else t.pass(MISSING, { skip: MISSING })
-    return undefined
-  }
-  const kill = () => child.kill('SIGKILL')
-  // It would outlive a process that ends without its teardowns.
-  process.once('exit', kill)
-  t.teardown(async () => {
-    process.off('exit', kill)
-    await stop(child)
-  })
-  return new Prometheus(`http://${address}`, await ready(child))
+  const child = await startProgram(t, 'prometheus', [...args, `--enable-feature=${features.join()}`], 'apt-get install prometheus', { stdio: ['ignore', 'ignore', 'pipe'] })
+  return child && new Prometheus(`http://${address}`, await ready(child))
 }
 
 /** A running Prometheus, asked through its HTTP API (https://prometheus.io/docs/prometheus/latest/querying/api/). */
@@ -205,11 +182,4 @@ async function ready (child: ChildProcess): Promise<string[]> {
     lines.once('close', () => reject(new Error(`Prometheus did not start:\n${log.join('\n')}`)))
   })
   return log
-}
-
-async function stop (child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  const exit = once(child, 'exit')
-  child.kill()
-  await exit
 }
