@@ -1,0 +1,239 @@
+import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard'
+import { dashboardOf } from './frame.js'
+import { heatmap, lines, stat } from './panels.js'
+import { buckets, growth, max, mean, orNone, orZero, quantile, rateOf, series, share, sum } from './queries.js'
+import { aliasVariable } from './variables.js'
+
+const CHOSEN = ['alias=~"$alias"']
+const QUERIES = 'db_query_duration_seconds'
+const RUN = `${QUERIES}_count`
+/** What moves data; begin, commit and rollback have a panel of their own. */
+const DATA = [...CHOSEN, 'operation!~"begin|commit|rollback"']
+/** By process; the fullest is the one that makes requests wait. */
+const SATURATION = `${series('db_pool_connections', ...CHOSEN, 'state="used"')} / ignoring (state) (${series('db_pool_connections_max', ...CHOSEN)} > 0)`
+const where = CHOSEN
+
+export function database (): Dashboard {
+  return dashboardOf({
+    uid: 'fastify-prometheus-database',
+    description: 'Is it the database, or the way to it: connections, pools, queries, transactions, migrations.',
+    variables: [aliasVariable()],
+    rows: [
+      { title: 'Now', panels: [fullest, waiting, timeouts, queryErrorShare, connectionErrorCount, pendingMigrations, migrations] },
+      { title: 'Pools', panels: [connections, saturation, pending, acquire, acquireTimeouts, use] },
+      { title: 'Connections', panels: [opened, create, connectionErrors] },
+      { title: 'Queries', panels: [byOperation, p99, busy, latencies, quantiles, errors, rows, rowsPerQuery] },
+      { title: 'Transactions', panels: [transactions, rolledBack] }
+    ]
+  })
+}
+
+const fullest = stat({
+  title: 'Fullest pool',
+  description: 'Connections in use, of those the pool may have: the fullest of any process. At 100 % requests wait.',
+  unit: 'percentunit',
+  queries: [[max(SATURATION)]],
+  limits: { yellow: 0.8, red: 0.95 }
+})
+
+const waiting = stat({
+  title: 'Waiting',
+  description: 'Requests for a connection that wait at this moment. More than a moment above 0 is bad.',
+  unit: 'short',
+  queries: [[sum(series('db_pool_pending_requests', ...CHOSEN))]],
+  limits: { yellow: 1, red: 10 }
+})
+
+const timeouts = stat({
+  title: 'Acquire timeouts',
+  description: 'Requests for a connection that gave up waiting, in the time shown. Each is a request that failed.',
+  unit: 'short',
+  queries: [[sum(growth('db_pool_acquire_timeouts_total', ...CHOSEN))]],
+  limits: { red: 1 }
+}).decimals(0)
+
+const queryErrorShare = stat({
+  title: 'Failed queries',
+  description: 'Share of queries that failed. A unique violation that the code expects is among them; what got no connection is not, as it was never sent: look at connection errors and acquire timeouts.',
+  unit: 'percentunit',
+  queries: [[share(rateOf('db_query_errors_total', { where }), rateOf(RUN, { where }))]],
+  limits: { yellow: 0.001, red: 0.01 },
+  noValue: 'no queries'
+}).decimals(2)
+
+const connectionErrorCount = stat({
+  title: 'Connection errors',
+  description: 'Connections that could not be made, or were lost while idle, in the time shown. Any is bad, but for a database that was restarted on purpose.',
+  unit: 'short',
+  queries: [[orZero(sum(growth('db_connection_errors_total', ...CHOSEN)), sum(series('db_pool_connections_max', ...CHOSEN)))]],
+  limits: { red: 1 }
+}).decimals(0)
+
+const pendingMigrations = stat({
+  title: 'Migrations pending',
+  description: 'Migrations that the code has and the database has not. Above 0 after a deployment: it was forgotten to migrate, or that failed.',
+  unit: 'short',
+  queries: [[max(series('db_migrations_pending', ...CHOSEN), 'alias'), '{{alias}}']],
+  limits: { red: 1 },
+  noValue: 'no migrations'
+})
+
+const migrations = lines({
+  title: 'Migrations',
+  description: 'Applied and pending, in the process that has the most. Between two deployments nothing moves.',
+  unit: 'short',
+  width: 6,
+  height: 4,
+  queries: [
+    [max(series('db_migrations_applied', ...CHOSEN), 'alias'), '{{alias}} applied'],
+    [max(series('db_migrations_pending', ...CHOSEN), 'alias'), '{{alias}} pending']
+  ]
+})
+
+const connections = lines({
+  title: 'Connections',
+  description: 'Used and idle, of all processes together, and how many there may be. The database has a limit too: the maxima of all processes must fit below it.',
+  unit: 'short',
+  queries: [
+    [sum(series('db_pool_connections', ...CHOSEN), 'alias, state'), '{{alias}} {{state}}'],
+    [sum(series('db_pool_connections_max', ...CHOSEN), 'alias'), '{{alias}} max']
+  ]
+}).overrideByRegexp('.* max', [{ id: 'custom.lineStyle', value: { fill: 'dash', dash: [8, 8] } }, { id: 'custom.fillOpacity', value: 0 }])
+
+const saturation = lines({
+  title: 'Saturation',
+  description: 'Connections in use, of those the pool may have; the fullest process of each alias. Near 100 % for minutes: more connections, fewer or faster queries, shorter transactions.',
+  unit: 'percentunit',
+  queries: [[max(SATURATION, 'alias'), '{{alias}}']]
+}).max(1)
+
+const pending = lines({
+  title: 'Waiting for a connection',
+  description: 'Requests for a connection that wait, all processes together. A scrape sees only a moment: the time to acquire says it all.',
+  unit: 'short',
+  queries: [[sum(series('db_pool_pending_requests', ...CHOSEN), 'alias'), '{{alias}}']]
+})
+
+const acquire = lines({
+  title: 'Time to acquire',
+  description: 'From asking the pool to having a connection, a new one included. Tens of milliseconds are an exhausted pool, or connections that are made anew each time.',
+  unit: 's',
+  queries: ([0.5, 0.99] as const).map((q) => [quantile(q, 'db_pool_acquire_duration_seconds', { by: 'alias', where }), `{{alias}} p${q * 100}`] as const)
+})
+
+const acquireTimeouts = lines({
+  title: 'Acquire timeouts',
+  description: 'Requests for a connection that gave up waiting, a second. Any is bad: each is a request that failed.',
+  unit: 'cps',
+  queries: [[rateOf('db_pool_acquire_timeouts_total', { by: 'alias', where }), '{{alias}}']]
+})
+
+const use = lines({
+  title: 'Time in use',
+  description: 'How long a connection was out of its pool. Far above the time of queries: the code holds connections while it does something else.',
+  unit: 's',
+  queries: ([0.5, 0.99] as const).map((q) => [quantile(q, 'db_connection_use_duration_seconds', { by: 'alias', where }), `{{alias}} p${q * 100}`] as const)
+})
+
+const opened = lines({
+  title: 'Opened and closed',
+  description: 'Connections a second. A steady rate is a pool that lets go of connections it needs again: its idle timeout is too short.',
+  unit: 'cps',
+  queries: [
+    [rateOf('db_connections_opened_total', { by: 'alias', where }), '{{alias}} opened'],
+    [rateOf('db_connections_closed_total', { by: 'alias', where }), '{{alias}} closed']
+  ]
+})
+
+const create = lines({
+  title: 'Time to connect',
+  description: 'Mean time to open a connection: network, TLS, authentication. A gap is a time in which none was opened.',
+  unit: 's',
+  queries: [[mean('db_connection_create_duration_seconds', { by: 'alias', where }), '{{alias}}']]
+})
+
+const connectionErrors = lines({
+  title: 'Connection errors by type',
+  description: 'Connections that could not be made or were lost while idle, a second. ECONNREFUSED: no database there; too_many_connections: its limit is reached. "none" is the zero that says there could be some.',
+  unit: 'cps',
+  queries: [[orNone(rateOf('db_connection_errors_total', { by: 'alias, type', where }), 'type', sum(series('db_pool_connections_max', ...CHOSEN), 'alias')), '{{alias}} {{type}}']]
+})
+
+const byOperation = lines({
+  title: 'Queries by operation',
+  description: 'Queries a second. Many more of them while requests are the same: N+1, or a cache that is empty.',
+  unit: 'ops',
+  stacked: true,
+  queries: [[rateOf(RUN, { by: 'operation', where }), '{{operation}}']]
+})
+
+const p99 = lines({
+  title: 'p99 by operation',
+  description: 'One in a hundred takes longer; as fine as the buckets. Slow commits are a slow disk, slow updates mostly locks.',
+  unit: 's',
+  queries: [[quantile(0.99, QUERIES, { by: 'operation', where }), '{{operation}}']]
+})
+
+const busy = lines({
+  title: 'Queries at the same time',
+  description: 'Mean number of queries that run: the seconds that queries take, a second. It says where the database spends its time, and how many connections are needed.',
+  unit: 'short',
+  stacked: true,
+  queries: [[rateOf(`${QUERIES}_sum`, { by: 'operation', where }), '{{operation}}']]
+})
+
+const latencies = heatmap({
+  title: 'Duration of queries',
+  description: 'How many queries took how long, without begin, commit and rollback. A second band, far above the first, is a query without an index or one that waits for a lock.',
+  unit: 's',
+  queries: [[buckets(QUERIES, '$__rate_interval', ...DATA)]]
+})
+
+const quantiles = lines({
+  title: 'Quantiles',
+  description: 'Of all queries but begin, commit and rollback. The dots are single queries, where Prometheus stores exemplars.',
+  unit: 's',
+  width: 12,
+  exemplars: true,
+  queries: ([0.5, 0.9, 0.99] as const).map((q) => [quantile(q, QUERIES, { where: DATA }), `p${q * 100}`] as const)
+})
+
+const errors = lines({
+  title: 'Failed queries by type',
+  description: 'By SQLSTATE condition, code or class of the error, a second. deadlock_detected and query_canceled want a look at locks and timeouts. "none" is the zero that says there could be some.',
+  unit: 'ops',
+  queries: [[orNone(rateOf('db_query_errors_total', { by: 'alias, type', where }), 'type', rateOf(RUN, { by: 'alias', where })), '{{alias}} {{type}}']]
+})
+
+const rows = lines({
+  title: 'Rows by operation',
+  description: 'Rows returned or changed, a second.',
+  unit: 'cps',
+  queries: [[rateOf('db_rows_total', { by: 'operation', where: DATA }), '{{operation}}']]
+})
+
+const rowsPerQuery = lines({
+  title: 'Rows per query',
+  description: 'Mean rows returned or changed by one query. Hundreds of a select: it reads more than a page shows. Growing with the data: a LIMIT is missing.',
+  unit: 'short',
+  queries: [[`${rateOf('db_rows_total', { by: 'operation', where: DATA })} / (${rateOf(RUN, { by: 'operation', where: DATA })} > 0)`, '{{operation}}']]
+})
+
+const transactions = lines({
+  title: 'Transactions',
+  description: 'Begun, committed and rolled back, a second. What is begun and neither committed nor rolled back was lost with its connection.',
+  unit: 'ops',
+  width: 12,
+  queries: [[rateOf(RUN, { by: 'operation', where: [...CHOSEN, 'operation=~"begin|commit|rollback"'] }), '{{operation}}']]
+})
+
+const rolledBack = lines({
+  title: 'Share of transactions rolled back',
+  description: 'Of those that were committed or rolled back. It rises with errors in the code between begin and commit, and with conflicts.',
+  unit: 'percentunit',
+  width: 12,
+  queries: [[share(
+    rateOf(RUN, { by: 'alias', where: [...CHOSEN, 'operation="rollback"'] }),
+    rateOf(RUN, { by: 'alias', where: [...CHOSEN, 'operation=~"commit|rollback"'] })
+  ), '{{alias}}']]
+})

@@ -1,0 +1,92 @@
+import type { Builder, Dataquery } from '@grafana/grafana-foundation-sdk/cog'
+import {
+  AnnotationQueryBuilder, DashboardBuilder, DashboardCursorSync, DashboardLinkBuilder, DashboardLinkType, RowBuilder,
+  type Dashboard, type DashboardLink, type Panel, type RowPanel, type VariableModel
+} from '@grafana/grafana-foundation-sdk/dashboard'
+import { DataqueryBuilder } from '@grafana/grafana-foundation-sdk/prometheus'
+import { series } from './queries.js'
+import { datasource, serviceVariables } from './variables.js'
+
+/** Grafana 11's. Later ones bring it up to their own; none takes it down from one that it does not know. */
+const SCHEMA_VERSION = 39
+
+/** The dashboards by their uids, which never change: links and bookmarks are made of them. */
+export const titles = {
+  'fastify-prometheus-overview': 'Service overview',
+  'fastify-prometheus-routes': 'By route',
+  'fastify-prometheus-database': 'Database and pools',
+  'fastify-prometheus-business': 'Models and business',
+  'fastify-prometheus-runtime': 'Node runtime'
+} as const
+
+export type Uid = keyof typeof titles
+
+/** A title, and panels from left to right; a line is 24 wide. */
+export interface Row {
+  readonly title: string
+  readonly panels: ReadonlyArray<Builder<Panel>>
+  /** Asks nothing before it is opened. */
+  readonly collapsed?: true
+}
+
+/** What makes a dashboard one of these. */
+export interface Content {
+  readonly uid: Uid
+  readonly description: string
+  /** Those after the service's own. */
+  readonly variables?: ReadonlyArray<Builder<VariableModel>>
+  readonly rows: readonly Row[]
+  /** How far back it looks. Default: 1h. */
+  readonly hours?: number
+}
+
+export function dashboardOf ({ uid, description, variables = [], rows, hours = 1 }: Content): Dashboard {
+  const builder = new DashboardBuilder(titles[uid])
+    .uid(uid)
+    .description(description)
+    .tags(['fastify-prometheus'])
+    .tooltip(DashboardCursorSync.Crosshair)
+    .refresh('30s')
+    .time({ from: `now-${hours}h`, to: 'now' })
+    .variables([...serviceVariables(), ...variables])
+    .links((Object.keys(titles) as Uid[]).filter((other) => other !== uid).map(linkTo))
+    .annotation(starts())
+  for (const row of rows) add(row, builder)
+  return numbered({ ...builder.build(), schemaVersion: SCHEMA_VERSION })
+}
+
+function add ({ title, panels, collapsed }: Row, builder: DashboardBuilder): void {
+  const row = new RowBuilder(title)
+  if (collapsed) {
+    for (const panel of panels) row.withPanel(panel)
+    builder.withRow(row.collapsed(true))
+  } else {
+    builder.withRow(row)
+    for (const panel of panels) builder.withPanel(panel)
+  }
+}
+
+/** Every panel and row by a number of its own, in reading order. */
+function numbered (dashboard: Dashboard): Dashboard {
+  let id = 0
+  const number = (panel: Panel | RowPanel): Panel | RowPanel => {
+    const numbered = { ...panel, id: ++id }
+    return 'panels' in numbered ? { ...numbered, panels: numbered.panels.map((inner) => number(inner) as Panel) } : numbered
+  }
+  return { ...dashboard, panels: (dashboard.panels ?? []).map(number) }
+}
+
+function linkTo (uid: Uid): Builder<DashboardLink> {
+  return new DashboardLinkBuilder(titles[uid]).type(DashboardLinkType.Link).url(`/d/${uid}`).icon('dashboard').includeVars(true).keepTime(true)
+}
+
+/** A line where a process began: a deployment, or a crash. */
+function starts (): AnnotationQueryBuilder {
+  const expr = `${series('process_start_time_seconds')} * 1000`
+  const target: Builder<Dataquery> = new DataqueryBuilder().expr(expr).datasource(datasource).refId('Starts').range()
+  return new AnnotationQueryBuilder()
+    .name('Starts of processes').enable(true).iconColor('purple').datasource(datasource)
+    .target(target)
+    // Grafana 11 reads these, later ones the target.
+    .expr(expr).step('60s').useValueForTime(true).titleFormat('Process started').textFormat('{{pod}} {{instance}}')
+}

@@ -1,0 +1,185 @@
+import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard'
+import { dashboardOf } from './frame.js'
+import { routeUrl } from './links.js'
+import { heatmap, lines } from './panels.js'
+import { buckets, mean, orNone, orZero, quantile, rateOf, series, share, sum } from './queries.js'
+import { table } from './tables.js'
+import { routeVariables } from './variables.js'
+
+const DURATION = 'http_request_duration_seconds'
+const ENDED = `${DURATION}_count`
+const FAILED = 'status_code=~"5.."'
+/** The routes that the variables choose. */
+const CHOSEN = ['method=~"$method"', 'route=~"$route"']
+/** Only a route has a handler, so what no route matched is left out where both are compared. */
+const HANDLED = [...CHOSEN, 'route!="__unmatched__"']
+const by = 'method, route'
+const LEGEND = '{{method}} {{route}}'
+
+export function routes (): Dashboard {
+  return dashboardOf({
+    uid: 'fastify-prometheus-routes',
+    description: 'Which route: its requests, errors, latency, sizes. __unmatched__ are requests that no route matched.',
+    variables: routeVariables(),
+    rows: [
+      { title: 'Routes', panels: [all] },
+      { title: 'Requests and errors of the routes chosen', panels: [byStatus, requests, errors, exceptions, aborted, inFlight] },
+      { title: 'Latency', panels: [latencies, quantiles, p99, handler] },
+      { title: 'Sizes', panels: [requestSize, responseSize, streamed] },
+      { title: 'Opt-in metrics: queries per request, queueing', collapsed: true, panels: [queries, queryTime, queue] }
+    ]
+  })
+}
+
+const received = rateOf('http_requests_received_total', { by, where: CHOSEN })
+
+const all = table({
+  title: 'Routes',
+  description: 'Now, each route chosen. Errors are 5xx of ended requests; sizes are means, without streams of unknown length. Sort by any column; click a route for it alone. An empty cell had no requests to tell from.',
+  keys: { method: 'Method', route: 'Route' },
+  sortBy: 'Requests',
+  columns: [
+    { title: 'Requests', unit: 'reqps', expr: received },
+    { title: 'Errors', unit: 'percentunit', expr: share(rateOf(ENDED, { by, where: [...CHOSEN, FAILED] }), rateOf(ENDED, { by, where: CHOSEN })) },
+    { title: 'p50', unit: 's', expr: quantile(0.5, DURATION, { by, where: CHOSEN }) },
+    { title: 'p99', unit: 's', expr: quantile(0.99, DURATION, { by, where: CHOSEN }) },
+    { title: 'In flight', unit: 'short', expr: sum(series('http_requests_in_flight', ...CHOSEN), by) },
+    { title: 'Aborted', unit: 'reqps', expr: rateOf('http_requests_aborted_total', { by, where: CHOSEN }) },
+    { title: 'Exceptions', unit: 'cps', expr: orZero(rateOf('http_exceptions_total', { by, where: CHOSEN }), received) },
+    { title: 'Request size', unit: 'bytes', expr: mean('http_request_size_bytes', { by, where: CHOSEN }) },
+    { title: 'Response size', unit: 'bytes', expr: mean('http_response_size_bytes', { by, where: CHOSEN }) }
+  ],
+  links: { Route: { title: 'This route alone', url: routeUrl('__data.fields.Method', '__data.fields.Route') } }
+})
+
+const byStatus = lines({
+  title: 'By status code',
+  description: 'Ended requests a second. 499 is a client that left before the answer was finished.',
+  unit: 'reqps',
+  stacked: true,
+  queries: [[rateOf(ENDED, { by: 'status_code', where: CHOSEN }), '{{status_code}}']]
+})
+
+const requests = lines({
+  title: 'By route',
+  description: 'Requests received a second.',
+  unit: 'reqps',
+  stacked: true,
+  queries: [[received, LEGEND]]
+})
+
+const errors = lines({
+  title: 'Share of errors by route',
+  description: '5xx of ended requests. A gap is a time without requests.',
+  unit: 'percentunit',
+  queries: [[share(rateOf(ENDED, { by, where: [...CHOSEN, FAILED] }), rateOf(ENDED, { by, where: CHOSEN })), LEGEND]]
+})
+
+const exceptions = lines({
+  title: 'Exceptions by type',
+  description: 'Errors thrown in hooks and handlers, a second, those that became a 4xx too. "none" is the zero that says there could be some.',
+  unit: 'cps',
+  queries: [[orNone(rateOf('http_exceptions_total', { by: 'type', where: CHOSEN }), 'type', rateOf('http_requests_received_total', { where: CHOSEN })), '{{type}}']]
+})
+
+const aborted = lines({
+  title: 'Aborted by route',
+  description: 'Requests a second whose client left before the answer was finished. Slow routes are where clients run into their timeouts.',
+  unit: 'reqps',
+  queries: [[rateOf('http_requests_aborted_total', { by, where: CHOSEN }), LEGEND]]
+})
+
+const inFlight = lines({
+  title: 'In flight by route',
+  description: 'Requests received and not yet finished. One that stays up after its requests are gone hangs.',
+  unit: 'short',
+  queries: [[sum(series('http_requests_in_flight', ...CHOSEN), by), LEGEND]]
+})
+
+const latencies = heatmap({
+  title: 'Latency of the routes chosen',
+  description: 'How many requests took how long. Two bands are two kinds of request, such as found and not found in a cache: no quantile shows that.',
+  unit: 's',
+  queries: [[buckets(`${DURATION}`, '$__rate_interval', ...CHOSEN)]]
+})
+
+const quantiles = lines({
+  title: 'Quantiles',
+  description: 'Of the routes chosen together; as fine as the buckets. The dots are single requests, where Prometheus stores exemplars.',
+  unit: 's',
+  width: 12,
+  exemplars: true,
+  queries: ([0.5, 0.9, 0.99] as const).map((q) => [quantile(q, DURATION, { where: CHOSEN }), `p${q * 100}`] as const)
+})
+
+const p99 = lines({
+  title: 'p99 by route',
+  description: 'One in a hundred requests of a route takes longer. With few requests it is the slowest of them.',
+  unit: 's',
+  width: 12,
+  queries: [[quantile(0.99, DURATION, { by, where: CHOSEN }), LEGEND]]
+})
+
+const handler = lines({
+  title: 'Where the time is spent',
+  description: 'Mean of a request: in its handler, and outside of it: hooks, reading the body, serializing, sending. Much outside is a slow hook, such as one that authenticates, or a slow client.',
+  unit: 's',
+  width: 12,
+  stacked: true,
+  queries: [
+    [`${rateOf('http_handler_duration_seconds_sum', { where: HANDLED })} / (${rateOf(ENDED, { where: HANDLED })} > 0)`, 'handler'],
+    // A handler that goes on after its client left can take longer than the request.
+    [`clamp_min(${rateOf(`${DURATION}_sum`, { where: HANDLED })} - ${rateOf('http_handler_duration_seconds_sum', { where: HANDLED })}, 0) / (${rateOf(ENDED, { where: HANDLED })} > 0)`, 'hooks, body and sending']
+  ]
+})
+
+const requestSize = lines({
+  title: 'Size of requests',
+  description: 'Bodies as they were received. A p99 that jumps is an upload, or somebody who tries how much is taken.',
+  unit: 'bytes',
+  queries: [
+    [mean('http_request_size_bytes', { where: CHOSEN }), 'mean'],
+    [quantile(0.99, 'http_request_size_bytes', { where: CHOSEN }), 'p99']
+  ]
+})
+
+const responseSize = lines({
+  title: 'Size of responses',
+  description: 'Bodies, without streams of unknown length. What grows for weeks is a list without pages.',
+  unit: 'bytes',
+  queries: [
+    [mean('http_response_size_bytes', { where: CHOSEN }), 'mean'],
+    [quantile(0.99, 'http_response_size_bytes', { where: CHOSEN }), 'p99']
+  ]
+})
+
+const streamed = lines({
+  title: 'Streamed responses',
+  description: 'Responses a second whose length was not known before; they are in no size. Neither good nor bad.',
+  unit: 'reqps',
+  queries: [[orZero(rateOf('http_responses_streamed_total', { by, where: CHOSEN }), received), LEGEND]]
+})
+
+const queries = lines({
+  title: 'Queries per request',
+  description: 'Needs metrics: { http_request_db_queries: true }. Database queries of one request. Tens and more, growing with the data, are N+1: a query for each row of another one.',
+  unit: 'short',
+  queries: [
+    [mean('http_request_db_queries', { by, where: CHOSEN }), `mean ${LEGEND}`],
+    [quantile(0.99, 'http_request_db_queries', { by, where: CHOSEN }), `p99 ${LEGEND}`]
+  ]
+})
+
+const queryTime = lines({
+  title: 'Time in queries per request',
+  description: 'Needs metrics: { http_request_db_duration_seconds: true }. Mean time in database queries of one request; those at the same time add up. Near the latency of the route: the database is what to look at.',
+  unit: 's',
+  queries: [[mean('http_request_db_duration_seconds', { by, where: CHOSEN }), LEGEND]]
+})
+
+const queue = lines({
+  title: 'Before the service',
+  description: 'Needs metrics: { http_request_queue_duration_seconds: true } and a proxy that sets X-Request-Start. Time between the two. Seconds are requests that queue: too few processes, or a blocked event loop.',
+  unit: 's',
+  queries: ([0.5, 0.99] as const).map((q) => [quantile(q, 'http_request_queue_duration_seconds', { where: CHOSEN }), `p${q * 100}`] as const)
+})

@@ -1,0 +1,236 @@
+import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard'
+import { dashboardOf } from './frame.js'
+import { bars, lines, stat } from './panels.js'
+import { PROCESS, PROCESS_LEGEND, max, quantile, rate, rateOf, series, sum } from './queries.js'
+import { table } from './tables.js'
+
+const SCRAPE = 'metrics_exposition_duration_seconds'
+
+export function runtime (): Dashboard {
+  return dashboardOf({
+    uid: 'fastify-prometheus-runtime',
+    description: 'Is it the process: CPU, memory, event loop, garbage collection, handles; and what a scrape of it costs.',
+    rows: [
+      { title: 'Processes', panels: [versions, restarts, youngest, descriptorsNow, processes] },
+      { title: 'CPU and event loop', panels: [cpu, lag, lagQuantiles] },
+      { title: 'Memory', panels: [resident, heap, external, spaces, old] },
+      { title: 'Garbage collection', panels: [gcShare, gcPauses, gcRuns] },
+      { title: 'Handles', panels: [resources, handles, descriptors] },
+      { title: 'Exposition', panels: [scrapeTime, scrapeSize, outcomes, seriesByMetric, dropped] }
+    ]
+  })
+}
+
+/** A gauge that each process has for itself. */
+function gauge (metric: string, ...where: string[]): string {
+  return max(series(metric, ...where), PROCESS)
+}
+
+const versions = stat({
+  title: 'Node',
+  description: 'Processes by the version of Node that they run. Two versions are a deployment under way, or one that stopped halfway.',
+  unit: 'short',
+  width: 6,
+  queries: [[`count by (version) (${series('nodejs_version_info')})`, '{{version}}']]
+})
+
+const restarts = stat({
+  title: 'Restarts',
+  description: 'Processes that began anew at the same address in the time shown: crashes, mostly. A new pod is not among them.',
+  unit: 'short',
+  width: 6,
+  queries: [[sum(`changes(${series('process_start_time_seconds')}[$__range])`)]],
+  limits: { yellow: 1, red: 3 }
+})
+
+const youngest = stat({
+  title: 'Youngest process',
+  description: 'For how long the process runs that was started last, a new pod too. Minutes, and no deployment: something restarts them.',
+  unit: 's',
+  width: 6,
+  queries: [[`time() - ${max(series('process_start_time_seconds'))}`]],
+  limits: { yellow: 600, red: 60 }
+})
+
+const descriptorsNow = stat({
+  title: 'File descriptors',
+  description: 'Open, of those the process may have, where it is worst. At 100 % no connection can be accepted or made. Linux only.',
+  unit: 'percentunit',
+  width: 6,
+  queries: [[max(`${series('process_open_fds')} / (${series('process_max_fds')} > 0)`)]],
+  limits: { yellow: 0.7, red: 0.9 }
+})
+
+const processes = table({
+  title: 'Processes',
+  description: 'Now, each process. One that differs from the others is where to look: more load, a leak, or an older version.',
+  keys: { pod: 'Pod', instance: 'Instance' },
+  sortBy: 'CPU',
+  height: 8,
+  columns: [
+    { title: 'Uptime', unit: 's', expr: `time() - ${gauge('process_start_time_seconds')}` },
+    { title: 'Requests', unit: 'reqps', expr: rateOf('http_requests_received_total', { by: PROCESS }) },
+    { title: 'In flight', unit: 'short', expr: sum(series('http_requests_in_flight'), PROCESS) },
+    { title: 'CPU', unit: 'percentunit', expr: sum(rate('process_cpu_seconds_total'), PROCESS) },
+    { title: 'Resident', unit: 'bytes', expr: gauge('process_resident_memory_bytes') },
+    { title: 'Heap used', unit: 'bytes', expr: gauge('nodejs_heap_size_used_bytes') },
+    { title: 'Event loop p99', unit: 's', expr: gauge('nodejs_eventloop_lag_p99_seconds') },
+    { title: 'File descriptors', unit: 'short', expr: gauge('process_open_fds') }
+  ]
+})
+
+const cpu = lines({
+  title: 'CPU',
+  description: 'Of one core, in user and system mode. JavaScript runs on one thread, so near 100 % is the limit; above it, garbage collection and other threads take the rest. Much in system mode is sockets and files.',
+  unit: 'percentunit',
+  queries: [
+    [sum(rate('process_cpu_user_seconds_total'), PROCESS), `user ${PROCESS_LEGEND}`],
+    [sum(rate('process_cpu_system_seconds_total'), PROCESS), `system ${PROCESS_LEGEND}`]
+  ]
+})
+
+const lag = lines({
+  title: 'Event loop lag p99',
+  description: 'How late timers were since the scrape before. The timer that measures is 10 ms long, so an idle process has 10 ms. Above 100 ms something blocks: a large JSON, a regular expression, a synchronous call.',
+  unit: 's',
+  queries: [[gauge('nodejs_eventloop_lag_p99_seconds'), PROCESS_LEGEND]]
+})
+
+const lagQuantiles = lines({
+  title: 'Event loop lag',
+  description: 'Of the worst process: median, p90 and the longest since the scrape before; 10 ms of each are the timer. A high maximum and a low median are single long tasks; a high median is too much work.',
+  unit: 's',
+  queries: [
+    [max(series('nodejs_eventloop_lag_p50_seconds')), 'p50'],
+    [max(series('nodejs_eventloop_lag_p90_seconds')), 'p90'],
+    [max(series('nodejs_eventloop_lag_max_seconds')), 'longest']
+  ]
+})
+
+const resident = lines({
+  title: 'Resident memory',
+  description: 'What the kernel counts, and what it kills a container for. It grows in the first minutes; if it goes on for days it is a leak.',
+  unit: 'bytes',
+  queries: [[gauge('process_resident_memory_bytes'), PROCESS_LEGEND]]
+})
+
+const heap = lines({
+  title: 'Heap of V8',
+  description: 'Used, and taken from the system. Its lowest points after garbage collections are what is really needed: they should not rise.',
+  unit: 'bytes',
+  queries: [
+    [gauge('nodejs_heap_size_used_bytes'), `used ${PROCESS_LEGEND}`],
+    [gauge('nodejs_heap_size_total_bytes'), `total ${PROCESS_LEGEND}`]
+  ]
+})
+
+const external = lines({
+  title: 'External memory',
+  description: 'Buffers and what else is bound to JavaScript objects outside of the heap. It grows with bodies that are kept in memory, and streams that nobody reads.',
+  unit: 'bytes',
+  queries: [[gauge('nodejs_external_memory_bytes'), PROCESS_LEGEND]]
+})
+
+const spaces = lines({
+  title: 'Heap by space',
+  description: 'Used, all chosen processes together. "new" is short-lived; "old" is what survived; "large_object" are arrays and strings of more than half a megabyte.',
+  unit: 'bytes',
+  width: 12,
+  stacked: true,
+  queries: [[sum(series('nodejs_heap_space_size_used_bytes'), 'space'), '{{space}}']]
+})
+
+const old = lines({
+  title: 'Old space by process',
+  description: 'What survived garbage collections. It falls at each major one; if it does not fall to where it was before, hour after hour, that process leaks.',
+  unit: 'bytes',
+  width: 12,
+  queries: [[gauge('nodejs_heap_space_size_used_bytes', 'space="old"'), PROCESS_LEGEND]]
+})
+
+const gcShare = lines({
+  title: 'Time in garbage collection',
+  description: 'Share of a process\'s time, by kind, the chosen processes\' worst. Above 10 % too much is allocated, or the heap is nearly full. prom-client counts one pause of those that it is told of at once, so it is at least this.',
+  unit: 'percentunit',
+  queries: [[max(sum(rate('nodejs_gc_duration_seconds_sum'), `kind, ${PROCESS}`), 'kind'), '{{kind}}']]
+})
+
+const gcPauses = lines({
+  title: 'Pauses p99',
+  description: 'One in a hundred garbage collections takes longer, by kind; as fine as the buckets, which are 1 ms, 10 ms, 100 ms, 1 s. Every request waits for a major one.',
+  unit: 's',
+  queries: [[quantile(0.99, 'nodejs_gc_duration_seconds', { by: 'kind' }), '{{kind}}']]
+})
+
+const gcRuns = lines({
+  title: 'Garbage collections',
+  description: 'A second, by kind, all chosen processes together. Many minor ones are normal under load, many major ones are not.',
+  unit: 'cps',
+  queries: [[rateOf('nodejs_gc_duration_seconds_count', { by: 'kind' }), '{{kind}}']]
+})
+
+const resources = lines({
+  title: 'Active resources by type',
+  description: 'What keeps the event loop alive, all chosen processes together: timers, sockets, servers. A type that grows without end is never closed.',
+  unit: 'short',
+  queries: [[sum(series('nodejs_active_resources'), 'type'), '{{type}}']]
+})
+
+const handles = lines({
+  title: 'Active handles by type',
+  description: 'Sockets, servers and child processes, all chosen processes together. Sockets follow the clients and the pools.',
+  unit: 'short',
+  queries: [[sum(series('nodejs_active_handles'), 'type'), '{{type}}'], [sum(series('nodejs_active_requests_total')), 'requests to the system']]
+})
+
+const descriptors = lines({
+  title: 'File descriptors',
+  description: 'Open ones by process, and the lowest limit. One that grows without end is a socket or a file that is never closed. Linux only.',
+  unit: 'short',
+  queries: [
+    [gauge('process_open_fds'), PROCESS_LEGEND],
+    [`min(${series('process_max_fds')})`, 'limit']
+  ]
+}).overrideByName('limit', [{ id: 'custom.lineStyle', value: { fill: 'dash', dash: [8, 8] } }, { id: 'custom.fillOpacity', value: 0 }, { id: 'custom.axisPlacement', value: 'right' }])
+
+const scrapeTime = lines({
+  title: 'Time to serve a scrape',
+  description: 'From its request to its last byte, and how long Prometheus saw it take. It is made in slices, so a long one does not block; near the timeout of the scrape it is lost.',
+  unit: 's',
+  queries: [
+    [quantile(0.5, SCRAPE), 'p50'],
+    [quantile(0.99, SCRAPE), 'p99'],
+    [max(series('scrape_duration_seconds')), 'longest, as Prometheus saw it']
+  ]
+})
+
+const scrapeSize = lines({
+  title: 'Size of a scrape',
+  description: 'Mean size of the page as it was sent, compressed where the scraper takes that, by process. It grows with the series.',
+  unit: 'bytes',
+  queries: [[`${sum(rate('metrics_exposition_size_bytes_sum'), PROCESS)} / (${sum(rate('metrics_exposition_size_bytes_count'), PROCESS)} > 0)`, PROCESS_LEGEND]]
+})
+
+const outcomes = lines({
+  title: 'Scrapes by outcome',
+  description: 'Scrapes a second, by format and outcome. All but served are bad: aborted and timeout are scrapers that did not wait, refused are more at once than maxScrapes.',
+  unit: 'cps',
+  queries: [[rateOf('metrics_expositions_total', { by: 'format, outcome' }), '{{outcome}} {{format}}']]
+})
+
+const seriesByMetric = bars({
+  title: 'Label sets by metric',
+  description: 'The ten metrics that have most, in the process where they have most. Prometheus keeps one series for each, and one more for each bucket of a histogram. Thousands are a label with too many values.',
+  unit: 'short',
+  width: 12,
+  limits: { yellow: 1000, red: 5000 },
+  queries: [[`topk(10, ${max(series('metrics_series'), 'metric')})`, '{{metric}}']]
+})
+
+const dropped = lines({
+  title: 'Label sets dropped, by metric',
+  description: 'Writes a second that went to the __overflow__ series, because the metric has maxSeries label sets. Any is bad: what they counted cannot be told apart any more.',
+  unit: 'cps',
+  width: 12,
+  queries: [[`topk(10, ${rateOf('metrics_series_dropped_total', { by: 'metric' })})`, '{{metric}}']]
+})
