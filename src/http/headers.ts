@@ -6,6 +6,8 @@ const CHARSETS = new Set(['utf-8', 'us-ascii', 'iso-8859-1', 'iso-8859-2', 'iso-
   'euc-jp', 'iso-2022-jp', 'euc-kr', 'gb2312', 'gbk', 'gb18030', 'big5', 'koi8-r', 'koi8-u'])
 /** A request that is said to have waited longer than a day was not: the header is wrong. */
 const LONGEST_QUEUE_SECONDS = 86_400
+/** A proxy on the same machine says whole milliseconds, and so does our clock: what took less may come out as less than nothing. */
+const CLOCK_SECONDS = 0.002
 
 /** The charset of a content type: one of a closed set, `_OTHER`, or 'none'. */
 export function charsetOf (contentType: unknown): string {
@@ -27,5 +29,5 @@ export function queuedSeconds (headers: IncomingHttpHeaders, now: number): numbe
   const start = Number(match[1])
   const startSeconds = start > 1e14 ? start / 1e6 : start > 1e11 ? start / 1e3 : start
   const queued = now / 1000 - startSeconds
-  return queued >= 0 && queued <= LONGEST_QUEUE_SECONDS ? queued : undefined
+  return queued >= -CLOCK_SECONDS && queued <= LONGEST_QUEUE_SECONDS ? Math.max(queued, 0) : undefined
 }

@@ -6,6 +6,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { Agent, request } from 'node:http'
 import type { FastifyReply } from 'fastify'
 import t from 'tap'
+import { queuedSeconds } from '../../src/http/headers.js'
 import { assertSeries } from '../../src/testing/index.js'
 import { countUsage, currentUsage } from '../../src/usage.js'
 import { exchange, service } from '../support/http.js'
@@ -179,4 +180,10 @@ t.test('usage is of one request, and of none outside of one', async (t) => {
     t.equal(seen, usage)
     resolve()
   })))
+})
+
+t.test('a request that came in the same millisecond as its proxy says has waited for no time, and one from the future is not believed', async (t) => {
+  const now = 1_700_000_000_000
+  const said = (milliseconds: number) => ({ 'x-request-start': `t=${((now + milliseconds) / 1000).toFixed(3)}` })
+  t.same([-5, 0, 1, 3].map((later) => queuedSeconds(said(later), now)?.toFixed(3)), ['0.005', '0.000', '0.000', undefined])
 })
