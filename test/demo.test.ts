@@ -2,7 +2,7 @@ import pg from 'pg'
 import t from 'tap'
 import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -194,6 +194,16 @@ t.test('on a database of somebody else', async (t) => {
     t.equal(page.sum('db_migrations_pending'), 0)
   })
 
+  await t.test('/healthz says that the process answers, and counts nowhere', async (t) => {
+    const before = (await metrics(address)).sum('http_requests_received_total')
+    const health = await fetch(`${address}/healthz`)
+    t.equal(health.status, 200)
+    t.same(await health.json(), { status: 'up' })
+    const page = await metrics(address)
+    t.equal(page.sum('http_requests_received_total'), before)
+    t.notOk(page.values('http_requests_received_total', 'route').includes('/healthz'))
+  })
+
   await t.test('the smoke round works there, too', async (t) => {
     const smoke = new Demo(['--smoke'], env)
     t.equal(await smoke.exit, 0, smoke.err)
@@ -206,6 +216,7 @@ t.test('on a database of somebody else', async (t) => {
     t.equal(status.status, 200)
     t.match(await status.json(), { service: 'up', database: 'down' })
     t.equal((await fetch(address)).status, 500)
+    t.equal((await fetch(`${address}/healthz`)).status, 200, 'a probe is answered meanwhile')
     await postgres.start()
     t.equal((await fetch(address)).status, 200)
     t.match(await (await fetch(`${address}/status`)).json(), { database: 'up' })
@@ -213,4 +224,41 @@ t.test('on a database of somebody else', async (t) => {
 
   demo.child.kill('SIGTERM')
   t.equal(await demo.exit, 0)
+})
+
+t.test('a password that PostgreSQL asks for comes from PGPASSWORD as well, and what is wrong with it is told in one line', async (t) => {
+  for (const method of ['scram-sha-256', 'md5', 'password']) {
+    const postgres = await startPostgres()
+    t.teardown(() => postgres.close())
+    const owner = new pg.Client(postgres.config)
+    await owner.connect()
+    await owner.query(`SET password_encryption = '${method === 'md5' ? 'md5' : 'scram-sha-256'}'`)
+    await owner.query("CREATE ROLE dogs LOGIN SUPERUSER PASSWORD 'b:o#n$e'")
+    const { rows: [{ hba_file: rules }] } = await owner.query('SHOW hba_file')
+    await writeFile(rules, `host all all 127.0.0.1/32 ${method}\n`)
+    await owner.query('SELECT pg_reload_conf()')
+    await owner.end()
+
+    const place = `127.0.0.1:${postgres.port}`
+    const cases: Array<[credentials: string, env: Record<string, string>, line: RegExp]> = [
+      ['dogs', {}, /asks 'dogs' for a password and there is none; set PGPASSWORD, in Kubernetes by the Secret that database\.existingSecret names\n$/],
+      ['dogs', { PGPASSWORD: '' }, /asks 'dogs' for a password and there is none; set PGPASSWORD/],
+      ['dogs', { PGPASSWORD: 'secret' }, /does not take the password of 'dogs'; correct it in PGPASSWORD, in Kubernetes by the Secret/],
+      ['dogs:secret', { PGPASSWORD: 'b:o#n$e' }, /does not take the password of 'dogs'; correct it in DATABASE_URL\n$/]
+    ]
+    await Promise.all(cases.map(async ([credentials, env, line]) => {
+      const demo = new Demo(['--serve'], { DATABASE_URL: `postgres://${credentials}@${place}/postgres`, PORT: '0', ...env })
+      t.equal(await demo.exit, 1)
+      t.match(demo.err, line, method)
+      t.match(demo.err, /^dog-walking: the PostgreSQL at 127\.0\.0\.1:\d+ [^\n]+\n$/)
+      t.notMatch(demo.err, /secret/)
+    }))
+
+    const env = { DATABASE_URL: `postgres://dogs@${place}/postgres`, PGPASSWORD: 'b:o#n$e', PORT: '0' }
+    t.equal(await new Demo(['--migrate'], env).exit, 0)
+    const demo = new Demo(['--serve'], env)
+    t.match(await (await fetch(`${await demo.address()}/status`)).json(), { database: 'up' }, 'the pool of the status has it as well')
+    demo.child.kill('SIGTERM')
+    t.equal(await demo.exit, 0)
+  }
 })

@@ -200,7 +200,8 @@ t.test('what it knows in every format', async (t) => {
       'bare_db_connection_create_duration_seconds', 'bare_db_connection_use_duration_seconds', 'bare_db_pool_acquire_duration_seconds', 'bare_db_query_duration_seconds',
       'db_connection_create_duration_seconds', 'db_connection_use_duration_seconds', 'db_pool_acquire_duration_seconds', 'db_query_duration_seconds',
       'dog_balance', 'dog_nothing', 'dog_speed', 'dog_speed_coarse', 'dog_speed_fine', 'dog_speed_lowered',
-      'http_handler_duration_seconds', 'http_request_duration_seconds', 'http_request_size_bytes', 'http_response_size_bytes'
+      'http_handler_duration_seconds', 'http_request_db_duration_seconds', 'http_request_db_queries', 'http_request_duration_seconds',
+      'http_request_size_bytes', 'http_response_size_bytes'
     ])
   })
 

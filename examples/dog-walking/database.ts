@@ -13,6 +13,9 @@ const CONNECT_TIMEOUT_MS = 5000
 /** Any number, the same in every process that migrates this database. */
 const MIGRATION_LOCK = 3_141_592
 
+/** Where a password is that is not in DATABASE_URL. */
+const IN_PGPASSWORD = 'PGPASSWORD, in Kubernetes by the Secret that database.existingSecret names'
+
 /**
  * Connects TypeORM, observed: queries and pool as alias 'default', operations of the three models, migrations.
  * @throws StartError when there is no such database
@@ -29,7 +32,7 @@ export async function connectDataSource (url: string): Promise<DataSource> {
   try {
     await dataSource.initialize()
   } catch (error) {
-    throw new StartError(whyNoDatabase(url, error))
+    throw new StartError(whyNoDatabase(url, error, process.env['PGPASSWORD']))
   }
   dataSource.subscribers.push(modelOpsSubscriber(['walker', 'dog', 'walk']))
   return dataSource
@@ -65,16 +68,25 @@ export async function requireMigrated (dataSource: DataSource): Promise<void> {
   if (tables[0]?.there !== true) throw new StartError('the database has no tables yet; run with --migrate first')
 }
 
-function whyNoDatabase (url: string, error: unknown): string {
-  const { hostname, port, pathname, username } = new URL(url)
+function whyNoDatabase (url: string, error: unknown, pgPassword = ''): string {
+  const { hostname, port, pathname, username, password, searchParams } = new URL(url)
   const place = `${hostname || 'localhost'}:${port || 5432}`
-  const code = codeOf(error) || codeOf(Object(error).errors?.[0])
+  const user = decodeURIComponent(username)
   const otherwise = 'correct DATABASE_URL, or leave it out for a PostgreSQL of the demo\'s own'
-  switch (code) {
+  const byUrl = password !== '' || searchParams.has('password')
+  switch (codeOf(error) || codeOf(Object(error).errors?.[0]) || refusalOf(error)) {
     case 'ECONNREFUSED': return `no PostgreSQL listens at ${place}; start it, ${otherwise}`
     case 'ENOTFOUND': case 'EAI_AGAIN': return `the host ${hostname} of the database is not known; ${otherwise}`
     case '3D000': return `the PostgreSQL at ${place} has no database '${decodeURIComponent(pathname.slice(1))}'; create it, ${otherwise}`
-    case '28P01': case '28000': return `the PostgreSQL at ${place} does not let '${decodeURIComponent(username)}' in (${reasonOf(error)}); ${otherwise}`
+    case '28P01': return byUrl || pgPassword !== ''
+      ? `the PostgreSQL at ${place} does not take the password of '${user}'; correct it in ${byUrl ? 'DATABASE_URL' : IN_PGPASSWORD}`
+      : `the PostgreSQL at ${place} asks '${user}' for a password and there is none; set ${IN_PGPASSWORD}`
+    case '28000': return `the PostgreSQL at ${place} does not let '${user}' in (${reasonOf(error)}); ${otherwise}`
     default: return `cannot connect to the PostgreSQL at ${place} (${reasonOf(error)}); ${otherwise}`
   }
+}
+
+/** pg refuses by itself to begin SCRAM without a password, and has no code for that. */
+function refusalOf (error: unknown): string {
+  return /^SASL: .*client password must be/.test(reasonOf(error)) ? '28P01' : ''
 }
