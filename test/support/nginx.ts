@@ -1,0 +1,93 @@
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { freePort } from './postgres.js'
+import { startProgram, type Test } from './program.js'
+
+/** The chart's nginx, and what it is to stand before. */
+export interface NginxSettings {
+  /** nginx.conf as the chart renders it: its port, its upstream and its paths are replaced by the test's own, and nothing else. */
+  readonly conf: string
+  /** The key 'htpasswd' of the Secret. */
+  readonly htpasswd: string
+  /** Where the service listens on 127.0.0.1. */
+  readonly upstreamPort: number
+}
+
+export interface Nginx {
+  readonly url: string
+  readonly port: number
+  /** The lines of its error log so far. */
+  readonly errors: readonly string[]
+  /** The lines of its access log so far; nginx writes one before it is done with a request. */
+  accesses (): Promise<string[]>
+  /** Puts another htpasswd in the place of the one there is. */
+  setHtpasswd (text: string): Promise<void>
+}
+
+/**
+ * Starts the nginx of the PATH with the chart's nginx.conf on a free port of the loopback interface; stopped at teardown, and its files removed.
+ * @returns undefined where there is none: the test has failed with CI set, else it is skipped
+ */
+export async function startNginx (t: Test, { conf, htpasswd, upstreamPort }: NginxSettings): Promise<Nginx | undefined> {
+  const folder = await mkdtemp(join(tmpdir(), 'fastify-prometheus-nginx-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  const port = await freePort()
+  const passwords = join(folder, 'htpasswd')
+  const log = join(folder, 'access.log')
+  const file = join(folder, 'nginx.conf')
+  await writeFile(passwords, htpasswd)
+  await writeFile(file, replaceEach(conf, [
+    ['listen 8080;', `listen 127.0.0.1:${port};`],
+    ['server 127.0.0.1:3000;', `server 127.0.0.1:${upstreamPort};`],
+    ['auth_basic_user_file /etc/nginx/auth/htpasswd;', `auth_basic_user_file ${passwords};`],
+    ['access_log /dev/stdout json if=$logged;', `access_log ${log} json if=$logged;`],
+    ['pid /tmp/nginx.pid;', `pid ${folder}/nginx.pid;`],
+    ...['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name): [string, string] => [`${name}_temp_path /tmp/${name};`, `${name}_temp_path ${folder}/${name};`])
+  ]))
+  // One process: its workers would outlive a master that is killed.
+  const args = ['-e', 'stderr', '-c', file, '-g', 'daemon off; master_process off;']
+  const child = await startProgram(t, 'nginx', args, 'apt-get install nginx-light', { stdio: ['ignore', 'ignore', 'pipe'] })
+  if (child === undefined) return undefined
+  const errors: string[] = []
+  const lines = createInterface(child.stderr as NodeJS.ReadableStream).on('line', (line) => errors.push(line))
+  const ended = once(lines, 'close').then(() => { throw new Error(`nginx did not start:\n${errors.join('\n')}`) })
+  await Promise.race([accepting(port), ended])
+  // From now on its end is its own affair.
+  ended.catch(() => {})
+  return {
+    url: `http://127.0.0.1:${port}`,
+    port,
+    errors,
+    accesses: async () => (await readFile(log, 'utf8')).split('\n').filter((line) => line !== ''),
+    setHtpasswd: (text) => writeFile(passwords, text)
+  }
+}
+
+/** @throws Error for what does not stand there exactly once */
+function replaceEach (text: string, pairs: ReadonlyArray<readonly [from: string, to: string]>): string {
+  return pairs.reduce((result, [from, to]) => {
+    const parts = result.split(from)
+    if (parts.length !== 2) throw new Error(`nginx.conf has '${from}' ${parts.length - 1} times, not once`)
+    return parts.join(to)
+  }, text)
+}
+
+/** nginx tells nobody when it listens. */
+async function accepting (port: number): Promise<void> {
+  for (;;) {
+    const socket = connect(port, '127.0.0.1')
+    try {
+      await once(socket, 'connect')
+      return
+    } catch {
+      await sleep(20)
+    } finally {
+      socket.destroy()
+    }
+  }
+}
