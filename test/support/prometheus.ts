@@ -46,6 +46,16 @@ export interface Metadata {
   readonly unit: string
 }
 
+/** A rule of its rule_files, and how that goes. */
+export interface Rule {
+  readonly name: string
+  readonly query: string
+  readonly type: 'recording' | 'alerting'
+  readonly health: 'ok' | 'err' | 'unknown'
+  readonly lastError?: string
+  readonly labels?: Readonly<Record<string, string>>
+}
+
 /** A series, and the exemplars that it had. */
 export interface Exemplars {
   readonly seriesLabels: Readonly<Record<string, string>>
@@ -136,14 +146,26 @@ export class Prometheus {
     return answer.data
   }
 
-  /** Waits until each target was scraped with all that is there now: the scrape began later. */
-  async scraped (): Promise<void> {
+  /** Waits until each target was scraped with all that is there now: the scrape began later. @param job of the targets that are meant; default: all */
+  async scraped (job?: string): Promise<void> {
     const now = Date.now() / 1000
     await this.until(async () => {
-      const targets = await this.targets()
-      const since = await this.query(`timestamp(up) > ${now}`)
+      const targets = (await this.targets()).filter(({ labels }) => job === undefined || labels['job'] === job)
+      const up = job === undefined ? 'up' : `up{job="${job}"}`
+      const since = await this.query(`timestamp(${up}) > ${now} and ${up} == 1`)
       return targets.length > 0 && since.length === targets.length
     }, 'a scrape of each target')
+  }
+
+  /** Waits until every rule was evaluated with all that was scraped until now: the evaluation began later. */
+  async evaluated (): Promise<Rule[]> {
+    const now = Date.now()
+    let groups: Array<{ lastEvaluation: string, rules: Rule[] }> = []
+    await this.until(async () => {
+      ({ groups } = await this.get<{ groups: typeof groups }>('rules'))
+      return groups.length > 0 && groups.every(({ lastEvaluation }) => Date.parse(lastEvaluation) > now)
+    }, 'an evaluation of each group of rules')
+    return groups.flatMap(({ rules }) => rules)
   }
 
   /** Looks until it holds: Prometheus tells nobody. @throws Error with what there was to say, after half a minute */
