@@ -155,6 +155,7 @@ async function tests (helm: Helm): Promise<void> {
     t.notMatch(JSON.stringify(only(operator, 'Deployment')), /prometheus\.io/, 'not scraped twice')
     const monitor = only(operator, 'ServiceMonitor')
     t.equal(monitor.metadata.labels?.['release'], 'kube-prometheus-stack')
+    t.equal(only(operator, 'Service').metadata.labels?.[monitor['spec'].jobLabel], 'dog-walking', 'the job that the alerts name')
     t.same(monitor['spec'].endpoints, [{
       port: 'http',
       scheme: 'http',

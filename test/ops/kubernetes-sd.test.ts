@@ -102,7 +102,7 @@ async function finds (t: Test, helm: Helm): Promise<void> {
   const prometheus = await startPrometheus(t, config)
   if (prometheus === undefined) return
   await prometheus.scraped()
-  const labels = ({ namespace, pod: name, service }: Endpoint) => ({ job: service, service, namespace, pod: name, instance: pod.address })
+  const labels = ({ namespace, pod: name, service }: Endpoint) => ({ job: 'dog-walking', service, namespace, pod: name, instance: pod.address })
   const targets = await prometheus.targets()
   const sorted = (list: readonly object[]) => list.map((item) => JSON.stringify(Object.entries(item).sort())).sort()
   t.same(sorted(targets.map(({ labels }) => labels)), sorted(kept.map(labels)))
