@@ -1,0 +1,104 @@
+import t from 'tap'
+import { readdirSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { parse } from 'yaml'
+import { promtool } from '../support/promtool.js'
+
+const folder = new URL('../../examples/prometheus/', import.meta.url)
+const pathOf = (file: string) => fileURLToPath(new URL(file, folder))
+const read = <T>(file: string) => parse(readFileSync(pathOf(file), 'utf8')) as T
+
+interface Rule {
+  readonly record?: string
+  readonly alert?: string
+  readonly expr: string
+  readonly labels?: Readonly<Record<string, string>>
+  readonly annotations?: Readonly<Record<string, string>>
+}
+
+interface Rules {
+  readonly groups: ReadonlyArray<{ readonly name: string, readonly rules: readonly Rule[] }>
+}
+
+interface Tests {
+  readonly tests: ReadonlyArray<{
+    readonly promql_expr_test?: ReadonlyArray<{ readonly expr: string, readonly exp_samples: ReadonlyArray<{ readonly labels: string }> }>
+    readonly alert_rule_test?: ReadonlyArray<{ readonly alertname: string, readonly exp_alerts: ReadonlyArray<{ readonly exp_labels: Readonly<Record<string, string>> }> }>
+  }>
+}
+
+const yamls = readdirSync(folder).filter((file) => file.endsWith('.yml') && file !== 'prometheus.yml')
+const rules = yamls.flatMap((file) => read<Rules>(file).groups.flatMap(({ rules }) => rules))
+const testFiles = readdirSync(pathOf('tests/')).map((file) => `tests/${file}`)
+const tests = testFiles.flatMap((file) => read<Tests>(file).tests)
+
+t.test('the configuration and the rules it names are right, and every file of rules is among them', async (t) => {
+  t.match(promtool(t, ['check', 'config', pathOf('prometheus.yml')]), { status: 0 })
+  t.same([...read<{ rule_files: string[] }>('prometheus.yml').rule_files].sort(), yamls.sort())
+})
+
+t.test('their tests pass', async (t) => {
+  for (const file of testFiles) t.match(promtool(t, ['test', 'rules', pathOf(file)]), { status: 0, output: /SUCCESS/ }, file)
+})
+
+t.test('every recorded series is tested', async (t) => {
+  const asked = tests.flatMap(({ promql_expr_test: exprs = [] }) => exprs.map(({ expr }) => expr))
+  for (const { record } of rules) {
+    if (record === undefined) continue
+    // One of the tests asks for the windows of a ratio together.
+    const [, ratio = record, window = ''] = /^(.+:ratio_rate)(\w+)$/.exec(record) ?? []
+    t.ok(asked.some((expr) => expr.includes(record) || (expr.includes(`${ratio}(`) && expr.includes(window))), record)
+  }
+})
+
+t.test('every alert is seen firing and not firing', async (t) => {
+  const seen = tests.flatMap(({ alert_rule_test: alerts = [] }) => alerts)
+  for (const { alert, labels = {} } of rules) {
+    if (alert === undefined) continue
+    const ofIt = seen.filter(({ alertname }) => alertname === alert)
+    // Those of one name are told apart by their windows.
+    const fires = ({ exp_alerts: alerts }: (typeof seen)[number]) => alerts.some(({ exp_labels: found }) => found['window'] === labels['window'])
+    t.ok(ofIt.some(fires), `${alert} ${labels['window'] ?? ''} fires`)
+    t.ok(ofIt.some((test) => !fires(test)), `${alert} ${labels['window'] ?? ''} does not fire`)
+  }
+})
+
+t.test('every alert says how bad it is, what there is to see and what to do', async (t) => {
+  const runbook = readFileSync(new URL('../../docs/runbook.md', import.meta.url), 'utf8')
+  const anchors = [...runbook.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) => heading.toLowerCase().replace(/[^\w\- ]/g, '').replaceAll(' ', '-'))
+  for (const { alert, labels, annotations } of rules) {
+    if (alert === undefined) continue
+    t.match(labels?.['severity'], /^(critical|warning)$/, alert)
+    t.match(annotations?.['summary'], /\{\{ \$labels\.job \}\}/, `${alert} says which service`)
+    const [, anchor = ''] = /^docs\/runbook\.md#(.+)$/.exec(annotations?.['runbook'] ?? '') ?? []
+    t.ok(anchors.includes(anchor), `${alert}: #${anchor}`)
+  }
+})
+
+t.test('the series of django-prometheus 2.5 are all recorded, with the labels they have there, or named as missing with the reason', async (t) => {
+  const page = readFileSync(new URL('fixtures/django-prometheus-2.5.0.prom', import.meta.url), 'utf8')
+  const header = readFileSync(pathOf('django-compat.rules.yml'), 'utf8').split('\ngroups:')[0] ?? ''
+  const missing = [...header.matchAll(/^# {3}(django_\w+(?:, django_\w+)*)(?: {2,}|$)/gm)].flatMap(([, names = '']) => names.split(', '))
+  t.equal(missing.length, 5)
+  const recorded = new Set(rules.map(({ record }) => record))
+  const labelsOf = (text: string) => [...text.matchAll(/(\w+)="/g)].map(([, label]) => label).sort().join()
+
+  // A family without a series has its names from its type alone.
+  const types = [...page.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name = '', type = '']) => ({ name, type }))
+  t.equal(types.length, 34)
+  for (const { name, type } of types) {
+    if (missing.includes(name)) {
+      t.notOk(recorded.has(name), `${name} is not both`)
+      continue
+    }
+    for (const series of type === 'histogram' ? [`${name}_bucket`, `${name}_sum`, `${name}_count`] : [name]) {
+      t.ok(recorded.has(series), series)
+      const there = new Set([...page.matchAll(new RegExp(`^${series}(\\{.*\\})? `, 'gm'))].map(([, labels = '']) => labelsOf(labels)))
+      const ours = tests.flatMap(({ promql_expr_test: exprs = [] }) => exprs.filter(({ expr }) => expr === series).flatMap(({ exp_samples: samples }) => samples))
+      // The labels of the target are those of Prometheus.
+      const found = new Set(ours.map(({ labels }) => labelsOf(labels.replace(/job="[^"]*", instance="[^"]*"/, ''))))
+      if (there.size > 0) t.same([...found].sort(), [...there].sort(), `the labels of ${series}`)
+      else t.equal(found.size, 1, `${series} has no series there to compare with`)
+    }
+  }
+})
