@@ -33,12 +33,14 @@ const testFiles = readdirSync(pathOf('tests/')).map((file) => `tests/${file}`)
 const tests = testFiles.flatMap((file) => read<Tests>(file).tests)
 
 t.test('the configuration and the rules it names are right, and every file of rules is among them', async (t) => {
-  t.match(promtool(t, ['check', 'config', pathOf('prometheus.yml')]), { status: 0 })
+  const answer = promtool(t, ['check', 'config', pathOf('prometheus.yml')])
+  if (answer !== undefined) t.equal(answer.status, 0, answer.output)
   t.same([...read<{ rule_files: string[] }>('prometheus.yml').rule_files].sort(), yamls.sort())
 })
 
 t.test('their tests pass', async (t) => {
-  for (const file of testFiles) t.match(promtool(t, ['test', 'rules', pathOf(file)]), { status: 0, output: /SUCCESS/ }, file)
+  const answer = promtool(t, ['test', 'rules', ...testFiles.map(pathOf)])
+  if (answer !== undefined) t.match(answer, { status: 0, output: /SUCCESS/ })
 })
 
 t.test('every recorded series is tested', async (t) => {
