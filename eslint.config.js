@@ -5,7 +5,7 @@ import { configs } from 'typescript-eslint'
 const rooms = {
   'src/metrics': ['errors'],
   'src/database': ['catalogue', 'metrics', 'scope', 'exemplars', 'errors'],
-  'src/http': ['catalogue', 'metrics', 'exemplars', 'trouble', 'usage', 'error-type', 'errors'],
+  'src/http': ['catalogue', 'metrics', 'exemplars', 'trouble', 'shadow', 'usage', 'error-type', 'errors'],
   'src/exposition': ['metrics', 'errors'],
   'src/endpoint': ['exposition', 'errors'],
   'src/testing': ['metrics', 'errors']

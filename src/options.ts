@@ -6,6 +6,7 @@ import type { ExpositionSettings } from './exposition/index.js'
 import type { ExemplarSource } from './exemplars.js'
 import { HTTP_METRICS, type HttpMetricName } from './http/families.js'
 import type { HttpSettings } from './http/instrument.js'
+import type { RouteNamer } from './http/route-label.js'
 import type { LabelResolver } from './http/user-labels.js'
 import { defaultRegistry, isLabelName, type RegistryLike } from './metrics/index.js'
 import { SCOPE_OPTIONS, isRecord, readScope } from './scope.js'
@@ -30,6 +31,11 @@ export interface MetricsPluginOptions {
    * A label takes 100 values; what comes after is `_OTHER`. One that throws is `_ERROR`, and counted. Default: none.
    */
   labels?: Record<string, LabelResolver>
+  /**
+   * The route label of a request that no route names: one that matched none, or a wildcard such as a mounted application, a proxy or static files.
+   * Called once, when the request comes. It may give 100 labels; what comes after is `_OTHER`. Nothing, or an error, leaves the label as it is. Default: none.
+   */
+  route?: RouteNamer
   /** Routes to leave out: whole templates ('/health') or patterns; '__unmatched__' is what no route matched. Default: none. */
   excludeRoutes?: ReadonlyArray<string | RegExp>
   /** HTTP metrics to switch off (false), or those of the catalogue's opt-in ones to switch on (true). */
@@ -59,7 +65,7 @@ export interface Settings {
   readonly runtime: boolean
 }
 
-const OPTIONS = [...SCOPE_OPTIONS, 'endpoint', 'buckets', 'labels', 'excludeRoutes', 'metrics', 'runtime'] as const satisfies Array<keyof MetricsPluginOptions>
+const OPTIONS = [...SCOPE_OPTIONS, 'endpoint', 'buckets', 'labels', 'route', 'excludeRoutes', 'metrics', 'runtime'] as const satisfies Array<keyof MetricsPluginOptions>
 /** What Fastify's register() takes beside a plugin's own options. */
 const OF_REGISTER = ['logLevel', 'logSerializers']
 const TAKEN_LABELS = ['method', 'route', 'status_code', 'le']
@@ -74,17 +80,18 @@ export function readOptions (options: MetricsPluginOptions): Settings {
       throw invalidOption('metricsPlugin', name, `one of ${OPTIONS.join(', ')}`, (options as Record<string, unknown>)[name])
     }
   }
-  const { runtime = true, excludeRoutes = [], labels = {}, metrics = {}, buckets = {}, exemplars } = options
+  const { runtime = true, excludeRoutes = [], labels = {}, route, metrics = {}, buckets = {}, exemplars } = options
   const { registry = defaultRegistry, prefix = '', maxSeries, nativeHistograms } = readScope('metricsPlugin', options)
   check('runtime', typeof runtime === 'boolean', 'true or false', runtime)
   check('excludeRoutes', Array.isArray(excludeRoutes) && excludeRoutes.every((route) => typeof route === 'string' || route instanceof RegExp), 'an array of strings and regular expressions', excludeRoutes)
   checkLabels(labels)
+  check('route', route === undefined || typeof route === 'function', 'a function of the request', route)
   checkMetrics(metrics)
   checkBuckets(buckets)
   const endpoint = endpointOf(options.endpoint === false ? {} : options.endpoint ?? '/metrics')
   return {
     scope: { registry, prefix, maxSeries, nativeHistograms },
-    http: { metrics, labels, excludeRoutes, exemplars, durationBuckets: buckets.duration, sizeBuckets: buckets.size },
+    http: { metrics, labels, route, excludeRoutes, exemplars, durationBuckets: buckets.duration, sizeBuckets: buckets.size },
     endpoint: options.endpoint === false ? undefined : endpoint,
     exposition: endpoint.exposition,
     runtime

@@ -1,12 +1,7 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import { constants, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2'
-import type { Socket } from 'node:net'
+import type { Http2ServerRequest } from 'node:http2'
 import type { FastifyReply } from 'fastify'
-
-export type RawRequest = IncomingMessage | Http2ServerRequest
-export type RawResponse = ServerResponse | Http2ServerResponse
-
-const NO_ERROR = constants.NGHTTP2_NO_ERROR
+import { shadow } from '../shadow.js'
+import type { RawRequest, RawResponse } from './exchange.js'
 
 /** Counts the bytes of a body that comes without a length said before. */
 export class BodyCount {
@@ -22,10 +17,10 @@ export class BodyCount {
   // A 'data' listener would start the flow before the application reads, so the count sits where Node's parser hands chunks in.
   private constructor (request: RawRequest) {
     const { push } = request
-    request.push = (chunk: Buffer | string | null, encoding?: BufferEncoding) => {
+    shadow(request, 'push', (chunk: Buffer | string | null, encoding?: BufferEncoding) => {
       if (chunk !== null) this.bytes += Buffer.byteLength(chunk)
       return push.call(request, chunk, encoding)
-    }
+    })
   }
 }
 
@@ -37,31 +32,18 @@ export function requestBytes (request: RawRequest, counted: BodyCount | undefine
   return counted === undefined ? lengthOf(said) : counted.bytes
 }
 
+/** Bytes of the body of a response that was sent whole; undefined for a stream of unknown length. */
+export function responseBytes (method: string, status: number, raw: RawResponse, reply: FastifyReply | undefined): number | undefined {
+  return method === 'HEAD' || status === 204 || status === 304 || status < 200 ? 0 : knownLength(raw, reply)
+}
+
 /**
- * Bytes of the body of a response that was sent whole; undefined for a stream of unknown length.
+ * The length that a response says of its body; undefined where it says none.
  * `_contentLength` is where Node keeps the length it was given in writeHead or found in end(): neither shows in getHeader().
  */
-export function responseBytes (method: string, raw: RawResponse, reply: FastifyReply | undefined): number | undefined {
-  const status = raw.statusCode
-  if (method === 'HEAD' || status === 204 || status === 304 || status < 200) return 0
+export function knownLength (raw: RawResponse, reply: FastifyReply | undefined): number | undefined {
   return lengthOf(reply?.getHeader('content-length')) ?? lengthOf(raw.getHeader('content-length')) ??
     lengthOf((raw as { _contentLength?: unknown })._contentLength)
-}
-
-/** Whether a response that is closed went out to its end: not if its stream was reset, or its connection broke with the last of it unsent. */
-export function isWhole (request: RawRequest, raw: RawResponse): boolean {
-  if ('stream' in raw) return raw.stream.writableFinished && raw.stream.rstCode === NO_ERROR
-  return isInjected(raw) ? raw.writableEnded : raw.writableFinished && !isLost(request.socket)
-}
-
-/** Whether it is the response of an inject(): it has no connection, and whoever awaits it goes on before its 'close'. */
-export function isInjected (raw: RawResponse): boolean {
-  return (raw as { isLightMyRequest?: unknown }).isLightMyRequest === true
-}
-
-/** Whether a connection is gone with something left to send. */
-function isLost (connection: Socket): boolean {
-  return connection.destroyed && !connection.writableFinished
 }
 
 function lengthOf (said: unknown): number | undefined {

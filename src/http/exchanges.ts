@@ -1,168 +1,143 @@
 import { performance } from 'node:perf_hooks'
+import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { errorTypeOf } from '../error-type.js'
 import type { Exemplars, SpanContext } from '../exemplars.js'
 import type { Labels } from '../metrics/index.js'
-import type { DatabaseUsage } from '../usage.js'
-import { BodyCount, isInjected, isWhole, requestBytes, responseBytes, type RawRequest, type RawResponse } from './bodies.js'
+import { shadowMethod } from '../shadow.js'
+import { BodyCount, knownLength, requestBytes, responseBytes } from './bodies.js'
+import { endingOf, isClosed, statusTold, type Ending } from './endings.js'
+import { Exchange, ExchangeList, exchangeOf, type Arrival, type RawRequest, type RawResponse } from './exchange.js'
 import type { HttpFamilies } from './families.js'
 import { charsetOf, queuedSeconds } from './headers.js'
 import { PipelineQueues } from './pipeline-queues.js'
 import type { RouteMetrics, RouteTable } from './routes.js'
 import type { UserLabels } from './user-labels.js'
-
-const EXCHANGE = Symbol('fastify-prometheus.exchange')
+import { readStatus } from './wire.js'
 
 /** The status code of the duration of a request whose client left first, as nginx logs it. */
 const CLIENT_CLOSED_REQUEST = 499
+/** That of one whose connection the server closed without an answer, as nginx logs it. */
+const NO_RESPONSE = 444
 const SWITCHING_PROTOCOLS = 101
 
-/** One request and its response, from the first sight of it until it is finished or aborted. */
-export interface Exchange {
-  /** The books it is in. */
-  readonly books: Exchanges
-  /** Not there while no hook of the route ran, and where the route is left out. */
-  route: RouteMetrics | undefined
-  request: FastifyRequest | undefined
-  reply: FastifyReply | undefined
-  /** performance.now() when it was first seen; 0 where Fastify has seen it earlier, and says how long it took. */
-  seenAt: number
-  readonly body: BodyCount | undefined
-  /** performance.now() at the start of the handler, 0 while it is not running. */
-  handlerStart: number
-  usage: DatabaseUsage | undefined
-  /** The span that was active when it was seen: at its end, another's is. */
-  span: SpanContext | undefined
-  /** The labels of its exemplars; null while nobody has asked. */
-  exemplar: Labels | null | undefined
-  /** Whether its response waits behind another's on the same connection. */
-  readonly queued: boolean
-  /** Whether it is over, or need not be followed: what comes after is of no interest. */
-  over: boolean
-}
-
-type Followed = RawResponse & { [EXCHANGE]?: Exchange | undefined }
-
-/** The exchange that a response belongs to. */
-export function exchangeOf (raw: RawResponse): Exchange | undefined {
-  return (raw as Followed)[EXCHANGE]
+/** What the books are kept with. */
+export interface BooksSettings {
+  readonly routes: RouteTable
+  readonly families: HttpFamilies
+  readonly labels: UserLabels
+  readonly exemplars: Exemplars<FastifyRequest>
+  /** Whether `received` comes before any other hook. */
+  readonly first: boolean
+  /** Told of an error of ours where no hook is there to catch it. */
+  readonly failed: (error: unknown) => void
 }
 
 /**
  * The books: every request received is in flight until it is finished or aborted, once, whichever way it comes and goes.
  *
  * It is over at the response's 'close', which comes after the last byte or when the client left. `received` is Fastify's onRequest;
- * `answered` its onResponse, for those that an earlier hook answered; `arrived` the server's 'request' after Fastify had it, for those
- * whose hooks have not run: an earlier hook holds them, or Fastify answers without hooks (a malformed URL, a server that is closing).
+ * `answered` its onResponse, for those that an earlier hook answered; `arrived` any other sight of it, for those whose hooks have not run:
+ * an earlier hook holds them, or Fastify answers without hooks (a malformed URL, a server that is closing).
  */
 export class Exchanges {
-  readonly #routes: RouteTable
-  readonly #families: HttpFamilies
-  readonly #labels: UserLabels
-  readonly #exemplars: Exemplars<FastifyRequest>
+  readonly #settings: BooksSettings
   readonly #onClose: (this: RawResponse) => void
   readonly #queues: PipelineQueues
-  readonly #first: boolean
+  /** Those that no hook of ours has seen yet. */
+  readonly #unrouted = new ExchangeList()
 
-  /**
-   * @param first whether `received` comes before any other hook
-   * @param failed told of an error of ours in what follows a response's 'close'
-   */
-  constructor (
-    routes: RouteTable, families: HttpFamilies, labels: UserLabels, exemplars: Exemplars<FastifyRequest>, first: boolean, failed: (error: unknown) => void
-  ) {
-    this.#routes = routes
-    this.#families = families
-    this.#labels = labels
-    this.#exemplars = exemplars
-    this.#first = first
-    const closed = (raw: Followed, exchange: Exchange) => this.#closed(raw, exchange)
-    this.#onClose = function (this: Followed) {
-      const exchange = this[EXCHANGE]
-      if (exchange === undefined || exchange.over) return
-      try {
-        closed(this, exchange)
-      } catch (error) {
-        failed(error)
-      }
+  constructor (settings: BooksSettings) {
+    this.#settings = settings
+    const closed = (exchange: Exchange) => this.#closed(exchange)
+    this.#onClose = function (this: RawResponse) {
+      const exchange = exchangeOf(this)
+      if (exchange !== undefined && !exchange.over) closed(exchange)
     }
     this.#queues = new PipelineQueues(this.#onClose)
   }
 
   received (request: FastifyRequest, reply: FastifyReply): Exchange {
-    return this.#known(request, reply, this.#exemplars.span())
+    return this.#known(request, reply, this.#settings.exemplars.span())
   }
 
   answered (request: FastifyRequest, reply: FastifyReply): void {
     this.#known(request, reply, undefined)
   }
 
-  arrived (request: RawRequest, raw: Followed): void {
-    if (raw[EXCHANGE] === undefined) this.#follow(request, raw, performance.now(), this.#exemplars.span())
+  arrived (request: RawRequest, raw: RawResponse): void {
+    if (exchangeOf(raw) !== undefined) return
+    const exchange = this.#follow(request, raw, performance.now(), this.#settings.exemplars.span())
+    // The end of these may be what shows them.
+    if ((exchange.arrival === 'inject' || exchange.arrival === 'upgrade') && (raw.writableEnded || isClosed(exchange))) this.#closed(exchange)
   }
 
   threw (request: FastifyRequest, reply: FastifyReply, error: unknown): void {
     const exchange = exchangeOf(reply.raw)
-    const route = exchange?.route ?? (exchange?.over === true ? undefined : this.#routes.of(request))
+    const route = exchange?.route ?? (exchange?.over === true ? undefined : this.#settings.routes.of(request))
     route?.threw(errorTypeOf(error))
   }
 
   /**
-   * The handler has come to its end: it settled, or its response is finished.
+   * The handler has come to its end: it settled, or its response is finished. Never throws.
    * @param atMost seconds of the whole request, where it is over
    */
   handled (exchange: Exchange, atMost = Infinity): void {
     if (exchange.handlerStart === 0) return
-    const duration = exchange.route?.handlerDuration
-    const seconds = Math.min((performance.now() - exchange.handlerStart) / 1000, atMost)
-    exchange.handlerStart = 0
-    duration?.observe(seconds, this.#exemplarOf(exchange))
+    try {
+      const seconds = Math.min((performance.now() - exchange.handlerStart) / 1000, atMost)
+      exchange.handlerStart = 0
+      exchange.route?.handlerDuration?.observe(seconds, this.#exemplarOf(exchange))
+    } catch (error) {
+      this.#settings.failed(error)
+    }
   }
 
-  #closed (raw: Followed, exchange: Exchange): void {
-    const request = exchange.request?.raw ?? raw.req as RawRequest
-    if (exchange.route === undefined) {
-      exchange.route = this.#routes.unmatched(request.method ?? '')
-      exchange.route?.received((request.socket as { encrypted?: unknown }).encrypted === true)
+  /** Ends what is over without anybody having heard of it: an application may take all listeners off a response. */
+  sweep (): void {
+    for (const exchange of this.#all()) if (isClosed(exchange)) this.#closed(exchange)
+  }
+
+  /** Ends all: the application is closed, and nothing more is answered. */
+  close (): void {
+    for (const exchange of this.#all()) this.#closed(exchange)
+  }
+
+  * #all (): Generator<Exchange> {
+    yield * this.#unrouted
+    for (const { inFlight, streams } of this.#settings.routes) {
+      yield * inFlight
+      yield * streams
     }
-    this.#end(exchange, request, raw, isWhole(request, raw))
   }
 
   #known (request: FastifyRequest, reply: FastifyReply, span: SpanContext | undefined): Exchange {
-    const raw: Followed = reply.raw
-    let exchange = raw[EXCHANGE]
-    if (exchange === undefined) exchange = this.#follow(request.raw, raw, this.#first ? performance.now() : 0, span)
+    let exchange = exchangeOf(reply.raw)
+    if (exchange === undefined) exchange = this.#follow(request.raw, reply.raw, this.#settings.first ? performance.now() : 0, span)
     else if (exchange.over || exchange.route !== undefined) return exchange
     else if (span !== undefined) exchange.span = span
     this.#routed(exchange, request, reply)
     return exchange
   }
 
-  #follow (request: RawRequest, raw: Followed, seenAt: number, span: SpanContext | undefined): Exchange {
-    const queued = raw.socket === null
-    const exchange: Exchange = {
-      books: this,
-      route: undefined,
-      request: undefined,
-      reply: undefined,
-      seenAt,
-      body: BodyCount.of(request),
-      handlerStart: 0,
-      usage: undefined,
-      span,
-      exemplar: null,
-      queued,
-      over: false
-    }
-    raw[EXCHANGE] = exchange
+  #follow (request: RawRequest, raw: RawResponse, seenAt: number, span: SpanContext | undefined): Exchange {
+    const arrival = arrivalOf(request, raw)
+    const connection = arrival === 'http2' ? undefined : (request.socket ?? raw.socket ?? undefined) as Duplex | undefined
+    const queued = arrival === 'http1' && raw.socket === null
+    const exchange = new Exchange(this, request, raw, arrival, connection, seenAt, BodyCount.of(request), span, queued)
+    this.#unrouted.add(exchange)
     raw.on('close', this.#onClose)
-    if (isInjected(raw)) raw.on('finish', this.#onClose)
-    if (queued) this.#queues.add(request.socket, raw)
+    if (queued && connection !== undefined) this.#queues.add(connection, raw)
+    // Their connection stays, or there is none: 'close' may come late or not at all, and the caller of an inject() goes on before it.
+    if (arrival === 'inject' || arrival === 'upgrade') raw.on('finish', this.#onClose)
+    if (arrival === 'http2') noticeReset(exchange)
+    if (arrival === 'upgrade' && connection !== undefined) readStatus(connection, (status) => this.#upgraded(exchange, status))
     return exchange
   }
 
   #routed (exchange: Exchange, request: FastifyRequest, reply: FastifyReply): void {
-    const route = this.#routes.of(request)
+    const route = this.#settings.routes.of(request)
+    this.#unrouted.delete(exchange)
     if (route === undefined) {
       exchange.over = true
       return
@@ -170,48 +145,145 @@ export class Exchanges {
     exchange.route = route
     exchange.request = request
     exchange.reply = reply
-    if (!this.#first) exchange.seenAt = 0
+    if (!this.#settings.first) exchange.seenAt = 0
+    // What ended unheard before this is found when its route is used again, at the latest at the next scrape.
+    const { oldest } = route.inFlight
+    if (oldest !== undefined && isClosed(oldest)) this.#closed(oldest)
+    route.inFlight.add(exchange)
     route.received(request.protocol === 'https')
     if (route.ajax !== undefined && String(request.headers['x-requested-with']).toLowerCase() === 'xmlhttprequest') route.ajax.inc()
+    if (route.longLived && exchange.arrival !== 'upgrade') this.#awaitHeaders(exchange)
   }
 
-  #exemplarOf (exchange: Exchange): Labels | undefined {
-    if (exchange.exemplar !== null) return exchange.exemplar
-    const { span, request } = exchange
-    if (span !== undefined) exchange.exemplar = this.#exemplars.ofSpan(span)
-    else exchange.exemplar = request === undefined ? undefined : this.#exemplars.ofSource(request)
-    return exchange.exemplar
+  /** A long-lived response is observed when its headers are sent. One that says how long it is is no stream. */
+  #awaitHeaders (exchange: Exchange): void {
+    const stop = shadowMethod(exchange.raw, 'writeHead', (original) => (...args) => {
+      stop()
+      const result = original.apply(exchange.raw, args)
+      if (!exchange.over && exchange.raw.statusCode < 300 && knownLength(exchange.raw, exchange.reply) === undefined) this.#opened(exchange, exchange.raw.statusCode)
+      return result
+    })
   }
 
-  #end (exchange: Exchange, request: RawRequest, raw: Followed, whole: boolean): void {
+  #upgraded (exchange: Exchange, status: number): void {
+    if (exchange.over) return
+    exchange.told = status
+    if (status === SWITCHING_PROTOCOLS) this.#opened(exchange, status)
+  }
+
+  /** The headers of a long-lived response are sent: it is observed with the time until here, and from now on an open stream. Never throws. */
+  #opened (exchange: Exchange, status: number): void {
+    try {
+      const { route } = exchange
+      if (route === undefined || exchange.opened) return
+      exchange.opened = route.streaming = true
+      route.inFlight.delete(exchange)
+      route.streams.add(exchange)
+      const seconds = this.#observe(exchange, route, status)
+      this.handled(exchange, seconds)
+      // From now on its age is the one of the stream.
+      exchange.seenAt = performance.now()
+      if (status !== SWITCHING_PROTOCOLS) route.streamed?.inc()
+    } catch (error) {
+      this.#settings.failed(error)
+    }
+  }
+
+  /** Never throws. */
+  #closed (exchange: Exchange): void {
+    try {
+      if (exchange.over) return
+      if (exchange.route === undefined) {
+        exchange.route = this.#settings.routes.unmatched(exchange.incoming.method ?? '')
+        exchange.route?.received(isEncrypted(exchange))
+      }
+      this.#end(exchange)
+    } catch (error) {
+      this.#settings.failed(error)
+    }
+  }
+
+  #end (exchange: Exchange): void {
+    const { route, connection, raw } = exchange
     exchange.over = true
-    if (exchange.queued) this.#queues.delete(request.socket, raw)
-    const { route, reply } = exchange
+    exchange.list?.delete(exchange)
+    if (exchange.queued && connection !== undefined) this.#queues.delete(connection, raw)
     if (route === undefined) return
+    const ending = endingOf(exchange)
+    if (exchange.opened) {
+      // A client that leaves is how a stream ends.
+      if (ending === 'incomplete' && exchange.told === 0) route.incomplete?.inc()
+      return
+    }
+    const status = statusOf(exchange, ending)
+    const seconds = this.#observe(exchange, route, status)
+    if (ending === 'whole') this.#sent(exchange, route, status, seconds)
+    else if (ending === 'left') route.aborted?.inc()
+    else if (ending === 'incomplete') route.incomplete?.inc()
+  }
+
+  /** What is observed once a request, whichever way it ends. @returns how long it took, in seconds */
+  #observe (exchange: Exchange, route: RouteMetrics, status: number): number {
+    const { reply, incoming } = exchange
     const seconds = (exchange.seenAt === 0 && reply !== undefined ? reply.elapsedTime : performance.now() - exchange.seenAt) / 1000
-    const upgraded = !whole && (request as { upgrade?: unknown }).upgrade === true
-    const status = whole ? raw.statusCode : upgraded ? SWITCHING_PROTOCOLS : CLIENT_CLOSED_REQUEST
     const exemplar = this.#exemplarOf(exchange)
-    route.finished(status, seconds, this.#labels.of(exchange.request, reply), exemplar)
-    const sent = route.requestSize === undefined ? undefined : requestBytes(request, exchange.body)
+    route.finished(status, seconds, this.#settings.labels.of(exchange.request, reply), exemplar)
+    const sent = route.requestSize === undefined ? undefined : requestBytes(incoming, exchange.body)
     if (sent !== undefined) route.requestSize?.observe(sent, exemplar)
     if (route.queueDuration !== undefined && exchange.request !== undefined) {
-      const queued = queuedSeconds(request.headers, Date.now() - seconds * 1000)
+      const queued = queuedSeconds(incoming.headers, Date.now() - seconds * 1000)
       if (queued !== undefined) route.queueDuration.observe(queued, exemplar)
     }
     if (exchange.usage !== undefined) {
       route.dbQueries?.observe(exchange.usage.queries, exemplar)
       route.dbDuration?.observe(exchange.usage.seconds, exemplar)
     }
-    if (whole) this.#sent(exchange, route, raw, seconds)
-    else if (!upgraded) route.aborted?.inc()
+    return seconds
   }
 
-  #sent (exchange: Exchange, route: RouteMetrics, raw: Followed, seconds: number): void {
+  #sent (exchange: Exchange, route: RouteMetrics, status: number, seconds: number): void {
+    const { raw, reply } = exchange
     this.handled(exchange, seconds)
-    const length = responseBytes(exchange.request?.method ?? raw.req.method ?? '', raw, exchange.reply)
+    const length = responseBytes(route.method, status, raw, reply)
     if (length === undefined) route.streamed?.inc()
     else route.responseSize?.observe(length, this.#exemplarOf(exchange))
-    this.#families.http_responses_charset_total?.inc({ charset: charsetOf(exchange.reply?.getHeader('content-type') ?? raw.getHeader('content-type')) })
+    this.#settings.families.http_responses_charset_total?.inc({ charset: charsetOf(reply?.getHeader('content-type') ?? raw.getHeader('content-type')) })
   }
+
+  #exemplarOf (exchange: Exchange): Labels | undefined {
+    if (exchange.exemplar !== null) return exchange.exemplar
+    const { span, request } = exchange
+    if (span !== undefined) exchange.exemplar = this.#settings.exemplars.ofSpan(span)
+    else exchange.exemplar = request === undefined ? undefined : this.#settings.exemplars.ofSource(request)
+    return exchange.exemplar
+  }
+}
+
+function arrivalOf (request: RawRequest, raw: RawResponse): Arrival {
+  if ((raw as { isLightMyRequest?: unknown }).isLightMyRequest === true) return 'inject'
+  if (request.httpVersionMajor === 2) return 'http2'
+  // Node says of each of its own requests whether it is an upgrade; an upgrade that a test makes up says nothing.
+  const { upgrade } = request as { upgrade?: unknown }
+  return upgrade === true || (upgrade === undefined && request.headers.upgrade !== undefined) ? 'upgrade' : 'http1'
+}
+
+/** An HTTP/2 stream that its server resets looks like one that its client did. */
+function noticeReset (exchange: Exchange): void {
+  const { stream } = exchange.raw as { stream?: object }
+  if (stream === undefined) return
+  shadowMethod(stream, 'close', (original) => function (this: unknown, ...args) {
+    exchange.reset = true
+    return original.apply(this, args)
+  })
+}
+
+function isEncrypted ({ arrival, incoming, connection }: Exchange): boolean {
+  const from = arrival === 'http2' ? (incoming as { stream?: { session?: object } }).stream?.session : connection
+  return (from as { encrypted?: unknown } | undefined)?.encrypted === true
+}
+
+function statusOf (exchange: Exchange, ending: Ending): number {
+  if (ending === 'left') return CLIENT_CLOSED_REQUEST
+  if (ending === 'answered') return exchange.told
+  return statusTold(exchange) || NO_RESPONSE
 }

@@ -3,29 +3,49 @@ import type { Scope } from '../catalogue.js'
 import { Exemplars, type ExemplarSource } from '../exemplars.js'
 import type { Trouble } from '../trouble.js'
 import { countUsage } from '../usage.js'
-import type { RawRequest, RawResponse } from './bodies.js'
+import { watchEntrances } from './entrances.js'
 import { Exchanges } from './exchanges.js'
 import { httpFamilies, type HttpChoice } from './families.js'
-import { watchHandlers } from './handler-channel.js'
-import { checkRouteConfig, RouteTable } from './routes.js'
-import { UserLabels, type LabelResolver } from './user-labels.js'
+import { bracketHandler } from './handler-bracket.js'
+import { Refusals } from './refusals.js'
+import { MAX_ROUTE_LABELS, RouteLabels, type RouteNamer } from './route-label.js'
+import { checkRouteConfig, OTHER, RouteTable } from './routes.js'
+import { MAX_LABEL_VALUES, UserLabels, type LabelResolver } from './user-labels.js'
 import { countViews } from './views.js'
 
 /** What the HTTP half is made with. */
 export interface HttpSettings extends Omit<HttpChoice, 'extraLabels'> {
   readonly excludeRoutes: ReadonlyArray<string | RegExp>
   readonly labels: Readonly<Record<string, LabelResolver>>
+  /** The labels of requests that no route names. */
+  readonly route: RouteNamer | undefined
   readonly exemplars: boolean | ExemplarSource<FastifyRequest> | undefined
 }
 
 /** Observes every request of a Fastify instance, those of routes that are already there too. */
 export function instrumentHttp (fastify: FastifyInstance, scope: Scope, settings: HttpSettings, trouble: Trouble): void {
-  const labels = new UserLabels(settings.labels, trouble)
-  const families = httpFamilies(scope, { ...settings, extraLabels: labels.names })
-  const routes = new RouteTable(families, settings.excludeRoutes, fastify.supportedMethods)
   const failed = (error: unknown) => trouble.report('http', error)
+  const labels = new UserLabels(settings.labels, trouble, (name) => fastify.log.warn(
+    `label '${name}' has reached its ${MAX_LABEL_VALUES} values, and new ones are '${OTHER}': give it fewer values; this is logged once`))
+  const families = httpFamilies(scope, { ...settings, extraLabels: labels.names })
+  const routeLabels = settings.route === undefined
+    ? undefined
+    : new RouteLabels(settings.route, (error) => trouble.report('route', error), () => fastify.log.warn(
+      `the option 'route' has given ${MAX_ROUTE_LABELS} labels, and new ones are '${OTHER}': give fewer; this is logged once`))
+  let brackets = families.http_handler_duration_seconds !== undefined
+  const routes = new RouteTable({
+    families,
+    excluded: settings.excludeRoutes,
+    methods: fastify.supportedMethods,
+    labels: routeLabels,
+    met (request) {
+      if (!brackets) return
+      brackets = bracketHandler(request)
+      if (!brackets) failed(new Error('this Fastify keeps its routes in a way that is not known here: http_handler_duration_seconds stays empty'))
+    }
+  })
   const first = runsFirst(fastify)
-  const exchanges = new Exchanges(routes, families, labels, new Exemplars(settings.exemplars, trouble), first, failed)
+  const exchanges = new Exchanges({ routes, families, labels, exemplars: new Exemplars(settings.exemplars, trouble), first, failed })
   const countsUsage = families.http_request_db_queries !== undefined || families.http_request_db_duration_seconds !== undefined
 
   fastify.addHook('onRoute', (route) => checkRouteConfig(route.url, route.config))
@@ -35,7 +55,7 @@ export function instrumentHttp (fastify: FastifyInstance, scope: Scope, settings
     try {
       const exchange = exchanges.received(request, reply)
       if (countsUsage && !exchange.over) usage = exchange.usage = { queries: 0, seconds: 0 }
-      if (families.http_responses_template_total !== undefined) countViews(reply, families.http_responses_template_total)
+      if (families.http_responses_template_total !== undefined) countViews(reply, families.http_responses_template_total, failed)
     } catch (error) {
       failed(error)
     }
@@ -66,32 +86,38 @@ export function instrumentHttp (fastify: FastifyInstance, scope: Scope, settings
     })
   }
 
-  if (families.http_handler_duration_seconds !== undefined) {
-    const stop = watchHandlers(failed)
-    fastify.addHook('onClose', (_fastify, done) => {
-      stop()
-      done()
+  const undo = [
+    families.http_requests_in_flight?.addCallback((gauge) => {
+      exchanges.sweep()
+      for (const { method, route, inFlight } of routes) gauge.inc({ method, route }, inFlight.size)
+    }),
+    families.http_streams_open?.addCallback((gauge) => {
+      for (const { method, route, streams } of routes.streaming()) gauge.inc({ method, route }, streams.size)
+    }),
+    families.http_stream_oldest_seconds?.addCallback((gauge) => {
+      for (const { method, route, seconds } of routes.oldestStreams()) gauge.inc({ method, route }, seconds)
     })
+  ]
+  const closed = () => {
+    exchanges.close()
+    for (const each of undo) each?.()
   }
-
-  const forget = families.http_requests_in_flight?.addCallback((gauge) => {
-    for (const { method, route, inFlight } of routes) gauge.inc({ method, route }, inFlight)
-  })
+  // The server goes on for as long as there are connections; without it, nothing is answered any more.
   fastify.addHook('onClose', (_fastify, done) => {
-    forget?.()
+    if (fastify.server.listening) fastify.server.once('close', closed)
+    else closed()
     done()
   })
 
   // In a scope of its own, Fastify's other requests are none of ours; the root's prototype is no Fastify.
-  if (Object.getPrototypeOf(fastify) === Object.prototype) {
-    fastify.server.on('request', (request: RawRequest, response: RawResponse) => {
-      try {
-        exchanges.arrived(request, response)
-      } catch (error) {
-        failed(error)
-      }
-    })
-  }
+  if (Object.getPrototypeOf(fastify) !== Object.prototype) return
+  watchEntrances(fastify, (request, response) => {
+    try {
+      exchanges.arrived(request, response)
+    } catch (error) {
+      failed(error)
+    }
+  }, new Refusals(families.http_client_errors_total, failed))
 }
 
 /**

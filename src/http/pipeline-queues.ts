@@ -1,12 +1,12 @@
-import type { Socket } from 'node:net'
-import type { RawResponse } from './bodies.js'
+import type { Duplex } from 'node:stream'
+import type { RawResponse } from './exchange.js'
 
 /**
  * Responses to pipelined requests that wait for the one before them. They have no socket yet, so Node emits no 'close' on them when the
  * connection is lost (node/lib/_http_server.js, parserOnIncoming): the connection's own 'close' tells. One listener a connection.
  */
 export class PipelineQueues {
-  readonly #queues = new WeakMap<Socket, Set<RawResponse>>()
+  readonly #queues = new WeakMap<Duplex, Set<RawResponse>>()
   readonly #lost: (this: RawResponse) => void
 
   /** @param lost called on each response that still waits when its connection closes */
@@ -14,7 +14,7 @@ export class PipelineQueues {
     this.#lost = lost
   }
 
-  add (connection: Socket, response: RawResponse): void {
+  add (connection: Duplex, response: RawResponse): void {
     let queue = this.#queues.get(connection)
     if (queue === undefined) {
       const waiting = queue = new Set<RawResponse>()
@@ -24,7 +24,7 @@ export class PipelineQueues {
     queue.add(response)
   }
 
-  delete (connection: Socket, response: RawResponse): void {
+  delete (connection: Duplex, response: RawResponse): void {
     this.#queues.get(connection)?.delete(response)
   }
 }

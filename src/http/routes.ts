@@ -1,19 +1,30 @@
+import { performance } from 'node:perf_hooks'
 import type { FastifyContextConfig, FastifyRequest } from 'fastify'
 import { MetricsError, show } from '../errors.js'
 import type { CounterChild, HistogramChild, Labels } from '../metrics/index.js'
+import { ExchangeList } from './exchange.js'
 import type { HttpFamilies } from './families.js'
+import type { RouteLabels } from './route-label.js'
 
 /** The route label of a request that no route matched. */
 export const UNMATCHED = '__unmatched__'
 /** The method label of a method that the server does not know, and the value of a label whose set is full. */
 export const OTHER = '_OTHER'
 
-/** What a route says of itself: `config: { metrics: false }` or `config: { metrics: { route: 'name' } }`. */
-export type RouteMetricsConfig = false | { route: string }
+/** What a route says of itself in `config.metrics`: `false` leaves it out. */
+export type RouteMetricsConfig = false | {
+  /** Its route label. Default: its URL. */
+  route?: string
+  /**
+   * Whether its responses are streams that stay open, as server-sent events do: their duration is then the time until their headers are sent, and they are counted
+   * in http_streams_open while they last. Upgrades are so by themselves. Default: false.
+   */
+  longLived?: boolean
+}
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** fastify-prometheus: `false` leaves the route out of the metrics, `{ route }` gives its route label. */
+    /** fastify-prometheus: `false` leaves the route out of the metrics, `{ route, longLived }` says more of it. */
     metrics?: RouteMetricsConfig
   }
 }
@@ -21,12 +32,17 @@ declare module 'fastify' {
 /** One method of one route, and its bound children: what a request is observed with. */
 export class RouteMetrics {
   /** Received and not yet finished or aborted. */
-  inFlight = 0
+  readonly inFlight = new ExchangeList()
+  /** Long-lived responses whose headers are sent. */
+  readonly streams = new ExchangeList()
+  /** Whether it has, or had, a long-lived response. */
+  streaming: boolean
   readonly handlerDuration: HistogramChild | undefined
   readonly requestSize: HistogramChild | undefined
   readonly responseSize: HistogramChild | undefined
   readonly streamed: CounterChild | undefined
   readonly aborted: CounterChild | undefined
+  readonly incomplete: CounterChild | undefined
   readonly ajax: CounterChild | undefined
   readonly queueDuration: HistogramChild | undefined
   readonly dbQueries: HistogramChild | undefined
@@ -35,8 +51,9 @@ export class RouteMetrics {
   readonly #https: CounterChild | undefined
   readonly #durations: HistogramChild[] = []
 
-  constructor (readonly method: string, readonly route: string, private readonly families: HttpFamilies) {
+  constructor (readonly method: string, readonly route: string, readonly longLived: boolean, private readonly families: HttpFamilies) {
     const labels = [method, route]
+    this.streaming = longLived
     this.#http = families.http_requests_received_total?.labels(method, route, 'http')
     this.#https = families.http_requests_received_total?.labels(method, route, 'https')
     this.handlerDuration = families.http_handler_duration_seconds?.labels(...labels)
@@ -45,6 +62,8 @@ export class RouteMetrics {
     this.streamed = families.http_responses_streamed_total?.labels(...labels)
     this.aborted = families.http_requests_aborted_total?.labels(...labels)
     this.aborted?.inc(0)
+    this.incomplete = families.http_responses_incomplete_total?.labels(...labels)
+    this.incomplete?.inc(0)
     this.ajax = families.http_requests_ajax_total?.labels(...labels)
     this.queueDuration = families.http_request_queue_duration_seconds?.labels(...labels)
     this.dbQueries = families.http_request_db_queries?.labels(...labels)
@@ -52,13 +71,11 @@ export class RouteMetrics {
   }
 
   received (secure: boolean): void {
-    this.inFlight++
     ;(secure ? this.#https : this.#http)?.inc()
   }
 
   /** @param extra the user's label values, none where there are no such labels */
   finished (status: number, seconds: number, extra: readonly string[], exemplar: Labels | undefined): void {
-    this.inFlight--
     const family = this.families.http_request_duration_seconds
     if (family === undefined) return
     if (extra.length > 0) return family.labels(this.method, this.route, String(status), ...extra).observe(seconds, exemplar)
@@ -71,50 +88,97 @@ export class RouteMetrics {
   }
 }
 
+/** Methods of one template, or of one label that a user's function gave for it. */
+type Methods = Map<string, RouteMetrics>
+
+/** What a route table is made with. */
+export interface RouteTableSettings {
+  readonly families: HttpFamilies
+  /** Route templates, whole or as a pattern. */
+  readonly excluded: ReadonlyArray<string | RegExp>
+  /** Methods the server knows. */
+  readonly methods: Iterable<string>
+  /** The labels of requests that no route names; undefined where they are not asked for. */
+  readonly labels: RouteLabels | undefined
+  /** Called with the first request of a route and method. */
+  readonly met: (request: FastifyRequest) => void
+}
+
 /** The routes met so far. Their number is bounded by the routes and methods of the application, whatever requests come. */
 export class RouteTable {
-  readonly #routes = new Map<FastifyContextConfig | typeof UNMATCHED, Map<string, RouteMetrics> | null>()
-  readonly #families: HttpFamilies
-  readonly #excluded: ReadonlyArray<string | RegExp>
+  readonly #routes = new Map<FastifyContextConfig | string, Methods | null>()
+  /** Those of wildcards that were met, where their requests are asked for a label each. */
+  readonly #wildcards = new WeakSet<FastifyContextConfig>()
+  readonly #settings: RouteTableSettings
   readonly #methods: ReadonlySet<string>
 
-  /**
-   * @param excluded route templates, whole or as a pattern
-   * @param methods methods the server knows
-   */
-  constructor (families: HttpFamilies, excluded: ReadonlyArray<string | RegExp>, methods: Iterable<string>) {
-    this.#families = families
-    this.#excluded = excluded
-    this.#methods = new Set(methods)
+  constructor (settings: RouteTableSettings) {
+    this.#settings = settings
+    this.#methods = new Set(settings.methods)
   }
 
   /** The route of a request; undefined where it is left out. */
   of (request: FastifyRequest): RouteMetrics | undefined {
     const { config, url } = request.routeOptions
+    if (this.#settings.labels !== undefined && (url === undefined || url.endsWith('*'))) return this.#labelled(request, config, url)
     if (url === undefined) return this.unmatched(request.method)
     let methods = this.#routes.get(config)
     if (methods === undefined) this.#routes.set(config, methods = this.#isExcluded(config, url) ? null : new Map())
     if (methods === null) return undefined
     const known = methods.get(request.method)
     if (known !== undefined) return known
-    const made = new RouteMetrics(request.method, nameOf(config) ?? url, this.#families)
+    const made = new RouteMetrics(request.method, settingsOf(config)?.route ?? url, isLongLived(config), this.#settings.families)
     methods.set(request.method, made)
+    this.#settings.met(request)
     return made
   }
 
   /** What no route matched, or never came to a route; undefined where it is left out. */
   unmatched (method: string): RouteMetrics | undefined {
-    let methods = this.#routes.get(UNMATCHED)
-    if (methods === undefined) this.#routes.set(UNMATCHED, methods = this.#matchesExcluded(UNMATCHED) ? null : new Map())
-    if (methods === null) return undefined
-    const label = this.#methods.has(method) ? method : OTHER
-    let route = methods.get(label)
-    if (route === undefined) methods.set(label, route = new RouteMetrics(label, UNMATCHED, this.#families))
-    return route
+    return this.#named(UNMATCHED, method, false)
   }
 
   * [Symbol.iterator] (): Generator<RouteMetrics> {
     for (const methods of this.#routes.values()) if (methods !== null) yield * methods.values()
+  }
+
+  /** Those that have long-lived responses, or had. */
+  * streaming (): Generator<RouteMetrics> {
+    for (const route of this) if (route.streaming) yield route
+  }
+
+  /** How long the oldest of the open streams has been open, in seconds, once for all routes of one label. */
+  oldestStreams (): Iterable<{ readonly method: string, readonly route: string, readonly seconds: number }> {
+    const oldest = new Map<string, { method: string, route: string, seconds: number }>()
+    const now = performance.now()
+    for (const { method, route, streams } of this.streaming()) {
+      const seconds = streams.oldest === undefined ? 0 : (now - streams.oldest.seenAt) / 1000
+      const key = `${method} ${route}`
+      if (seconds >= (oldest.get(key)?.seconds ?? 0)) oldest.set(key, { method, route, seconds })
+    }
+    return oldest.values()
+  }
+
+  /** The route of a request that no route names. */
+  #labelled (request: FastifyRequest, config: FastifyContextConfig, url: string | undefined): RouteMetrics | undefined {
+    if (this.#isExcluded(config, url ?? UNMATCHED)) return undefined
+    if (url !== undefined && !this.#wildcards.has(config)) {
+      this.#wildcards.add(config)
+      this.#settings.met(request)
+    }
+    const label = this.#settings.labels?.of(request) ?? settingsOf(config)?.route ?? url ?? UNMATCHED
+    return this.#named(label, request.method, isLongLived(config))
+  }
+
+  /** A route that is known by its label alone. */
+  #named (label: string, method: string, longLived: boolean): RouteMetrics | undefined {
+    let methods = this.#routes.get(label)
+    if (methods === undefined) this.#routes.set(label, methods = this.#matchesExcluded(label) ? null : new Map())
+    if (methods === null) return undefined
+    const known = this.#methods.has(method) ? method : OTHER
+    let route = methods.get(known)
+    if (route === undefined) methods.set(known, route = new RouteMetrics(known, label, longLived, this.#settings.families))
+    return route
   }
 
   #isExcluded (config: FastifyContextConfig, url: string): boolean {
@@ -122,18 +186,36 @@ export class RouteTable {
   }
 
   #matchesExcluded (url: string): boolean {
-    return this.#excluded.some((pattern) => typeof pattern === 'string' ? pattern === url : url.search(pattern) !== -1)
+    return this.#settings.excluded.some((pattern) => typeof pattern === 'string' ? pattern === url : url.search(pattern) !== -1)
   }
 }
+
+const ROUTE_OPTIONS = ['route', 'longLived']
 
 /** @throws MetricsError FP_ERR_INVALID_OPTION for what a route may not say in `config.metrics` */
 export function checkRouteConfig (url: string, config: FastifyContextConfig | undefined): void {
   const said: unknown = config?.metrics
-  if (said === undefined || said === false || nameOf(config) !== undefined) return
-  throw new MetricsError('FP_ERR_INVALID_OPTION', `route '${url}' option 'config.metrics' must be false or { route: 'name' }, got ${show(said)}`)
+  if (said === undefined || said === false) return
+  const refuse = (option: string, expected: string, got: unknown) => {
+    throw new MetricsError('FP_ERR_INVALID_OPTION', `route '${url}' option '${option}' must be ${expected}, got ${show(got)}`)
+  }
+  if (typeof said !== 'object' || said === null || Array.isArray(said)) return refuse('config.metrics', "false or { route: 'name' }", said)
+  for (const [name, value] of Object.entries(said)) {
+    if (!ROUTE_OPTIONS.includes(name)) refuse(`config.metrics.${name}`, `left out; the options are ${ROUTE_OPTIONS.join(', ')}`, value)
+  }
+  const { route, longLived } = said as { route?: unknown, longLived?: unknown }
+  if (route !== undefined && (typeof route !== 'string' || route === '')) refuse('config.metrics', "false or { route: 'name' }", said)
+  if (longLived !== undefined && typeof longLived !== 'boolean') refuse('config.metrics.longLived', 'true or false', longLived)
 }
 
-function nameOf (config: FastifyContextConfig | undefined): string | undefined {
+/** Checked when the route was registered, where that was after the plugin; before, anything may be there. */
+function settingsOf (config: FastifyContextConfig | undefined): { readonly route?: string, readonly longLived?: boolean } | undefined {
   const said = config?.metrics
-  return typeof said === 'object' && said !== null && typeof said.route === 'string' && said.route !== '' ? said.route : undefined
+  if (typeof said !== 'object' || said === null) return undefined
+  const { route } = said
+  return typeof route === 'string' && route !== '' ? said : { longLived: said.longLived === true }
+}
+
+function isLongLived (config: FastifyContextConfig | undefined): boolean {
+  return settingsOf(config)?.longLived === true
 }

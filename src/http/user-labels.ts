@@ -17,11 +17,15 @@ export class UserLabels {
   readonly names: readonly string[]
   readonly #resolvers: ReadonlyArray<{ name: string, resolve: LabelResolver, seen: Set<string> }>
   readonly #trouble: Trouble
+  readonly #full: (name: string) => void
+  readonly #told = new Set<string>()
 
-  constructor (resolvers: Readonly<Record<string, LabelResolver>>, trouble: Trouble) {
+  /** @param full told once of each label that reaches its number of values */
+  constructor (resolvers: Readonly<Record<string, LabelResolver>>, trouble: Trouble, full: (name: string) => void) {
     this.names = Object.keys(resolvers)
     this.#resolvers = Object.entries(resolvers).map(([name, resolve]) => ({ name, resolve, seen: new Set() }))
     this.#trouble = trouble
+    this.#full = full
   }
 
   /** A value for each name, in order; empty ones where the request never came to Fastify. */
@@ -34,7 +38,11 @@ export class UserLabels {
         if (typeof answer !== 'string' && typeof answer !== 'number') return ''
         const value = String(answer)
         if (seen.has(value)) return value
-        if (seen.size >= MAX_LABEL_VALUES) return OTHER
+        if (seen.size >= MAX_LABEL_VALUES) {
+          if (!this.#told.has(name)) this.#full(name)
+          this.#told.add(name)
+          return OTHER
+        }
         seen.add(value)
         return value
       } catch (error) {

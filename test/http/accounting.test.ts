@@ -254,7 +254,7 @@ t.test('pipelined requests are each counted, the finished and the abandoned', as
   checkBooks(t, after)
 })
 
-t.test('timeouts: of the handler an answer, of the connection an abort', async (t) => {
+t.test('timeouts: of the handler an answer, of the connection none at all', async (t) => {
   const { app, port, page } = await service(t, {
     server: { connectionTimeout: 60 },
     routes: (app) => {
@@ -269,7 +269,8 @@ t.test('timeouts: of the handler an answer, of the connection an abort', async (
   const after = await page()
   t.equal(ended(after, { route: '/handler-timeout', status_code: '503' }), 1)
   t.equal(after.sum('http_exceptions_total', { type: 'FST_ERR_HANDLER_TIMEOUT' }), 1)
-  t.equal(ended(after, { route: '/connection-timeout', status_code: '499' }), 1)
+  t.equal(ended(after, { route: '/connection-timeout', status_code: '444' }), 1, 'the server closed it, and told nothing')
+  t.equal(after.sum('http_responses_incomplete_total', { route: '/connection-timeout' }), 1)
   checkBooks(t, after)
 })
 
@@ -320,7 +321,11 @@ t.test('an upgraded connection ends as 101, not as an abort', async (t) => {
   const socket = await open(port)
   socket.write('GET /socket HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n')
   await once(socket, 'data')
-  t.equal((await page()).sum('http_requests_in_flight', { route: '/socket' }), 1)
+  const during = await page()
+  t.equal(ended(during, { route: '/socket', status_code: '101' }), 1, 'its duration is the time to its headers')
+  t.equal(during.sum('http_requests_in_flight', { route: '/socket' }), 0)
+  t.equal(during.sum('http_streams_open', { route: '/socket' }), 1)
+  checkBooks(t, during)
   socket.end()
   await closed
   const after = await page()

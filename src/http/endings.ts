@@ -1,0 +1,85 @@
+import type { OutgoingMessage } from 'node:http'
+import { constants, type Http2ServerResponse, type ServerHttp2Stream } from 'node:http2'
+import type { Duplex } from 'node:stream'
+import type { Exchange } from './exchange.js'
+
+/**
+ * How an exchange ended: its response went out whole; the server answered on the connection itself (a refused body, a request timeout);
+ * the client left first; or the server broke its response off (a stream that failed, a connection it closed).
+ */
+export type Ending = 'whole' | 'answered' | 'left' | 'incomplete'
+
+const NO_ERROR = constants.NGHTTP2_NO_ERROR
+
+/** How an exchange ended whose response is closed. */
+export function endingOf (exchange: Exchange): Ending {
+  if (isWhole(exchange)) return 'whole'
+  if (exchange.told > 0) return 'answered'
+  return clientLeft(exchange) ? 'left' : 'incomplete'
+}
+
+/** Whether a response is over though its 'close' was not heard: the application may take all listeners off. */
+export function isClosed ({ arrival, raw, connection }: Exchange): boolean {
+  if (arrival === 'http2') return streamOf(raw as Http2ServerResponse)?.destroyed !== false
+  return (raw as OutgoingMessage & { closed?: boolean }).closed === true || raw.destroyed || connection?.destroyed === true
+}
+
+/** The status that the client was told; 0 where none was sent. What the application sets after the headers are sent, the client does not see. */
+export function statusTold ({ arrival, raw, told }: Exchange): number {
+  if (arrival === 'http2') return Number(streamOf(raw as Http2ServerResponse)?.sentHeaders?.[':status'] ?? 0)
+  // What inject() gives is the response's status when it ended.
+  if (arrival === 'inject') return raw.headersSent || raw.writableEnded ? validStatus(raw.statusCode) : 0
+  // Where Node keeps the head that it sends, 'HTTP/1.1 200 OK\r\n', and whether it has begun to.
+  const { _header: head, _headerSent: sent } = raw as { _header?: unknown, _headerSent?: unknown }
+  if (typeof head === 'string' && sent === true) return validStatus((head.charCodeAt(9) - 48) * 100 + (head.charCodeAt(10) - 48) * 10 + head.charCodeAt(11) - 48)
+  return told
+}
+
+/** The response was sent to its end: not if its stream was reset, or its connection broke with the last of it unsent. */
+function isWhole ({ arrival, raw, connection }: Exchange): boolean {
+  if (arrival === 'http2') {
+    const stream = streamOf(raw as Http2ServerResponse)
+    return stream !== undefined && stream.headersSent && stream.writableFinished && stream.rstCode === NO_ERROR && !stream.aborted
+  }
+  if (arrival !== 'http1') return raw.writableEnded
+  return raw.writableFinished && !(connection !== undefined && isLost(connection))
+}
+
+/** Whether it was the client that ended an exchange, and not the server. */
+function clientLeft ({ arrival, incoming, raw, connection, reset }: Exchange): boolean {
+  // An injected request is destroyed by the signal that it was given.
+  if (arrival === 'inject') return incoming.destroyed
+  if (arrival === 'http2') {
+    const stream = streamOf(raw as Http2ServerResponse)
+    if (stream === undefined || reset) return false
+    // An error of the connection ends its session too.
+    if (stream.errored !== null) return isNetworkError(stream.errored) && stream.session?.destroyed !== false
+    // Node ends a stream that its client resets, or has the code of the reset; a stream that the server destroys has neither.
+    return stream.writableFinished || stream.rstCode !== NO_ERROR
+  }
+  if (connection === undefined) return false
+  if (connection.readableEnded) return true
+  // A response that is destroyed with an error gives it to the connection.
+  const { errored } = connection
+  return errored instanceof Error && errored !== (raw as { errored?: Error | null }).errored && isNetworkError(errored)
+}
+
+/** Whether a connection is gone with something left to send. */
+function isLost (connection: Duplex): boolean {
+  return connection.destroyed && !connection.writableFinished
+}
+
+/** Whether an error is of reading from a connection or writing to it, and not one that the application destroyed it with. */
+function isNetworkError (error: Error): boolean {
+  const { code, syscall } = error as NodeJS.ErrnoException
+  return syscall === 'read' || syscall === 'write' || code === 'ECONNRESET' || code === 'EPIPE'
+}
+
+/** The stream of a response; undefined where a caller took it away. */
+function streamOf (raw: Http2ServerResponse): ServerHttp2Stream | undefined {
+  return raw.stream as ServerHttp2Stream | undefined
+}
+
+function validStatus (status: unknown): number {
+  return typeof status === 'number' && Number.isInteger(status) && status >= 100 && status <= 999 ? status : 0
+}

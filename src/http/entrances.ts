@@ -1,0 +1,73 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { EventEmitter } from 'node:events'
+import type { Socket } from 'node:net'
+import type { FastifyInstance } from 'fastify'
+import { shadowMethod } from '../shadow.js'
+import type { RawRequest, RawResponse } from './exchange.js'
+import type { Refusals } from './refusals.js'
+
+/** Where Fastify keeps the servers that it listens on beside its own, for `localhost` is two addresses. */
+const BINDINGS = 'fastify.serverBindings'
+
+/** What light-my-request gives for an inject() without a callback. */
+interface InjectChain {
+  dispatch?: (request: RawRequest, response: RawResponse) => unknown
+}
+
+/**
+ * Shows every request that comes to a Fastify and that no hook may see: a malformed URL, a parameter that is too long, a constraint that fails, a server that
+ * is closing. They come by its server, by the second server of `localhost`, by `routing()` (upgrades) and by `inject()`.
+ * @param arrived called with each, after Fastify had it where that can be; it must not throw
+ */
+export function watchEntrances (fastify: FastifyInstance, arrived: (request: RawRequest, response: RawResponse) => void, refusals: Refusals): void {
+  fastify.server.on('request', arrived)
+  // Fastify always listens; without a listener Node answers itself, and one of ours would keep it from doing so.
+  if (fastify.server.listenerCount('clientError') > 0) {
+    fastify.server.prependListener('clientError', (error: Error, connection: Socket) => refusals.refused(error, connection))
+  }
+
+  fastify.addHook('onListen', (done) => {
+    for (const server of bindingsOf(fastify)) {
+      server.on('request', arrived)
+      shadowMethod(server, 'emit', (emit) => function (this: unknown, ...args: unknown[]) {
+        if (args[0] === 'clientError') refusals.refused(args[1] as Error, args[2] as Socket)
+        return emit.apply(this, args)
+      })
+    }
+    done()
+  })
+
+  shadowMethod(fastify, 'routing', (routing) => function (this: unknown, ...args: unknown[]) {
+    const result = routing.apply(this, args)
+    arrived(args[0] as IncomingMessage, args[1] as ServerResponse)
+    return result
+  })
+
+  shadowMethod(fastify, 'inject', (inject) => function (this: unknown, ...args: unknown[]) {
+    const callback = args[1]
+    if (typeof callback === 'function') {
+      args[1] = function (this: unknown, ...answer: unknown[]) {
+        const { raw } = (answer[1] ?? {}) as { raw?: { req?: RawRequest, res?: RawResponse } }
+        if (raw?.req !== undefined && raw.res !== undefined) arrived(raw.req, raw.res)
+        return callback.apply(this, answer)
+      }
+      return inject.apply(this, args)
+    }
+    const chain = inject.apply(this, args) as InjectChain | undefined
+    const dispatch = chain?.dispatch
+    if (chain !== undefined && typeof dispatch === 'function') {
+      chain.dispatch = function (request, response) {
+        // It comes before the caller goes on, and after the hooks.
+        response.once('close', () => arrived(request, response))
+        return dispatch.call(this, request, response)
+      }
+    }
+    return chain
+  })
+}
+
+function bindingsOf (fastify: FastifyInstance): EventEmitter[] {
+  const symbol = Object.getOwnPropertySymbols(fastify).find(({ description }) => description === BINDINGS)
+  const bindings = symbol === undefined ? undefined : (fastify as unknown as Record<symbol, unknown>)[symbol]
+  return Array.isArray(bindings) ? bindings : []
+}

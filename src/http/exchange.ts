@@ -1,0 +1,94 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
+import type { Duplex } from 'node:stream'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { SpanContext } from '../exemplars.js'
+import type { Labels } from '../metrics/index.js'
+import type { DatabaseUsage } from '../usage.js'
+import type { BodyCount } from './bodies.js'
+import type { Exchanges } from './exchanges.js'
+import type { RouteMetrics } from './routes.js'
+
+export type RawRequest = IncomingMessage | Http2ServerRequest
+export type RawResponse = ServerResponse | Http2ServerResponse
+
+/** How a request came: the ways in which an exchange can end differ. */
+export type Arrival = 'http1' | 'http2' | 'upgrade' | 'inject'
+
+const EXCHANGE = Symbol('fastify-prometheus.exchange')
+
+/** The exchange that a response belongs to. */
+export function exchangeOf (raw: object): Exchange | undefined {
+  return (raw as { [EXCHANGE]?: Exchange })[EXCHANGE]
+}
+
+/** One request and its response, from the first sight of it until it is finished or aborted. */
+export class Exchange {
+  /** Not there while no hook of the route ran, and where the route is left out. */
+  route: RouteMetrics | undefined = undefined
+  request: FastifyRequest | undefined = undefined
+  reply: FastifyReply | undefined = undefined
+  /** performance.now() at the start of the handler, 0 while it is not running. */
+  handlerStart = 0
+  usage: DatabaseUsage | undefined = undefined
+  /** The labels of its exemplars; null while nobody has asked. */
+  exemplar: Labels | null | undefined = null
+  /** The status that was written to the connection itself and not through the response; 0 where none was. */
+  told = 0
+  /** Whether the server reset its HTTP/2 stream. */
+  reset = false
+  /** Whether it is long-lived and its headers are sent: it is observed, and no longer in flight. */
+  opened = false
+  /** Whether it is over, or need not be followed: later events are of no interest. */
+  over = false
+  /** The list it is in, and its neighbours there. */
+  list: ExchangeList | undefined = undefined
+  older: Exchange | undefined = undefined
+  newer: Exchange | undefined = undefined
+
+  /**
+   * @param books the books it is in
+   * @param connection of HTTP/1 and upgrades, as it was at first sight: a proxy may take it off the request
+   * @param seenAt performance.now() when it was first seen; 0 where Fastify has seen it earlier, and says how long it took
+   * @param queued whether its response waits behind another's on the same connection
+   */
+  constructor (
+    readonly books: Exchanges, readonly incoming: RawRequest, readonly raw: RawResponse, readonly arrival: Arrival, readonly connection: Duplex | undefined,
+    public seenAt: number, readonly body: BodyCount | undefined, public span: SpanContext | undefined, readonly queued: boolean
+  ) {
+    (raw as { [EXCHANGE]?: Exchange })[EXCHANGE] = this
+  }
+}
+
+/** Exchanges that are open, oldest first. Adding and removing is a few writes, for each request does it. */
+export class ExchangeList {
+  size = 0
+  oldest: Exchange | undefined = undefined
+  #newest: Exchange | undefined = undefined
+
+  add (exchange: Exchange): void {
+    exchange.list = this
+    exchange.older = this.#newest
+    if (this.#newest === undefined) this.oldest = exchange
+    else this.#newest.newer = exchange
+    this.#newest = exchange
+    this.size++
+  }
+
+  delete (exchange: Exchange): void {
+    const { older, newer } = exchange
+    if (older === undefined) this.oldest = newer
+    else older.newer = newer
+    if (newer === undefined) this.#newest = older
+    else newer.older = older
+    exchange.list = exchange.older = exchange.newer = undefined
+    this.size--
+  }
+
+  /** All of them as they are now; they may leave the list meanwhile. */
+  [Symbol.iterator] (): Iterator<Exchange> {
+    const all: Exchange[] = []
+    for (let exchange = this.oldest; exchange !== undefined; exchange = exchange.newer) all.push(exchange)
+    return all[Symbol.iterator]()
+  }
+}

@@ -1,0 +1,115 @@
+import { subscribe, tracingChannel } from 'node:diagnostics_channel'
+import { performance } from 'node:perf_hooks'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { shadowMethod } from '../shadow.js'
+import { exchangeOf, type Exchange } from './exchange.js'
+
+type Handler = (request: FastifyRequest, reply: FastifyReply) => unknown
+type Hook = (request: FastifyRequest, reply: FastifyReply, done: () => void) => unknown
+
+/** What Fastify knows of a route when a request is there (fastify/lib/context.js). */
+interface RouteContext {
+  handler: Handler
+  /** All hooks of the route, those of its scopes first; null where there is none. */
+  preHandler: Hook[] | null
+}
+
+/** One run of a handler, and what Node's traceSync() puts into it. */
+interface Run {
+  readonly exchange: Exchange
+  readonly contexts: Record<symbol, RouteContext>
+  readonly symbol: symbol
+  readonly context: RouteContext
+  result?: unknown
+}
+
+/** Where Fastify keeps the context of a request. */
+const CONTEXT = 'fastify.context'
+const CHANNEL = 'fastify-prometheus.handler'
+
+/**
+ * What the hook returns in place of calling `done`: Fastify takes it for a promise, and its `then` calls what it is given in the same turn. Fastify goes on after the
+ * hook has returned, so that no hook of ours is on the stack of the handler. `then(resolve, reject)` is `resolve.call(reject)`, and call() shows in no stack.
+ */
+const AT_ONCE = { then: Function.prototype.call.bind(Function.prototype.call) as (resolve: () => void, reject: unknown) => void }
+
+const handlers = tracingChannel<Run, Run>(CHANNEL)
+const bracketed = new WeakSet<RouteContext>()
+
+/**
+ * Brackets the handler of the route of a request, and nothing else, from this request on.
+ *
+ * A hook of ours is the last before the handler. Between it and the handler Fastify runs nothing of the application; there the request has a copy of its route's
+ * context, whose handler is the real one in a traceSync() of Node's. So nobody sees a handler wrapped, nothing of ours is on the handler's stack, and routes
+ * from before the plugin are bracketed too. Fastify's own channel would need none of this, but a subscriber there makes Fastify set an error's status before
+ * the error handler runs (fastify/lib/handle-request.js), in every Fastify of the process.
+ * @returns whether Fastify keeps its routes where it did when this was written
+ */
+export function bracketHandler (request: FastifyRequest): boolean {
+  const symbol = Object.getOwnPropertySymbols(request).find(({ description }) => description === CONTEXT)
+  const context = symbol === undefined ? undefined : (request as unknown as Record<symbol, RouteContext | undefined>)[symbol]
+  if (symbol === undefined || typeof context?.handler !== 'function') return false
+  if (bracketed.has(context)) return true
+  bracketed.add(context)
+  const hook = hookOf(symbol, context)
+  if (context.preHandler === null) context.preHandler = [hook]
+  else context.preHandler.push(hook)
+  return true
+}
+
+function hookOf (symbol: symbol, context: RouteContext): Hook {
+  const observed: RouteContext = Object.assign(Object.create(Object.getPrototypeOf(context)), context)
+  return function (request, reply) {
+    const contexts = request as unknown as Record<symbol, RouteContext>
+    const exchange = exchangeOf(reply.raw)
+    // Another copy of this package may have its own there already.
+    if (exchange === undefined || exchange.over || contexts[symbol] !== context) return AT_ONCE
+    observed.handler = handlers.traceSync.bind(handlers, context.handler as never, { exchange, contexts, symbol, context }, context as never) as Handler
+    contexts[symbol] = observed
+    return AT_ONCE
+  }
+}
+
+subscribe(`tracing:${CHANNEL}:start`, (message) => {
+  const { exchange, contexts, symbol, context } = message as Run
+  contexts[symbol] = context
+  exchange.handlerStart = performance.now()
+})
+
+/**
+ * It ends when its promise settles or, without one, when it returns with the reply sent; where it answers later from a callback, it ends with its response.
+ */
+subscribe(`tracing:${CHANNEL}:end`, (message) => {
+  const { exchange, result } = message as Run
+  const settled = () => exchange.books.handled(exchange)
+  // A second branch of a promise changes nothing, for Fastify takes its rejection.
+  if (result instanceof Promise) result.then(settled, settled)
+  else if (isThenable(result)) atThen(result, settled)
+  else if (result !== undefined || 'error' in (message as Run) || hasAnswered((message as Run).exchange)) settled()
+})
+
+type Settle = (value: unknown) => unknown
+
+/** What is no promise may be a query that runs each time its `then` is called: Fastify calls it, once. */
+function atThen (thenable: object, settled: () => void): void {
+  const undo = shadowMethod(thenable, 'then', (then) => function (this: unknown, ...[fulfilled, rejected]: unknown[]) {
+    undo()
+    return then.call(this, (value: unknown) => {
+      settled()
+      return (fulfilled as Settle)(value)
+    }, (error: unknown) => {
+      settled()
+      return (rejected as Settle)(error)
+    })
+  })
+}
+
+/** What Fastify takes for a promise. */
+function isThenable (value: unknown): value is object {
+  return value !== undefined && value !== null && typeof (value as { then?: unknown }).then === 'function'
+}
+
+/** Whether the response is on its way: ended, or a payload stream flowing into it, which shows in pipe()'s own listener. */
+function hasAnswered ({ raw }: Exchange): boolean {
+  return raw.writableEnded || raw.listenerCount('unpipe') > 0
+}
