@@ -1,7 +1,6 @@
 import type { Http2ServerRequest } from 'node:http2'
-import type { FastifyReply } from 'fastify'
 import { shadow } from '../shadow.js'
-import type { RawRequest, RawResponse } from './exchange.js'
+import type { Exchange, RawRequest } from './exchange.js'
 
 /** Counts the bytes of a body that comes without a length said before. */
 export class BodyCount {
@@ -25,25 +24,33 @@ export class BodyCount {
 }
 
 /** Bytes of the body of a request; undefined while it has not all arrived, so that a length only claimed is not believed. */
-export function requestBytes (request: RawRequest, counted: BodyCount | undefined): number | undefined {
-  const said = request.headers['content-length']
-  if (said === undefined && counted === undefined) return 0
-  if (!(request.complete || request.readableEnded)) return undefined
-  return counted === undefined ? lengthOf(said) : counted.bytes
+export function requestBytes ({ headers, incoming, body }: Exchange): number | undefined {
+  const said = headers['content-length']
+  if (said === undefined && body === undefined) return 0
+  if (!(incoming.complete || incoming.readableEnded)) return undefined
+  return body === undefined ? lengthOf(said) : body.bytes
 }
 
 /** Bytes of the body of a response that was sent whole; undefined for a stream of unknown length. */
-export function responseBytes (method: string, status: number, raw: RawResponse, reply: FastifyReply | undefined): number | undefined {
-  return method === 'HEAD' || status === 204 || status === 304 || status < 200 ? 0 : knownLength(raw, reply)
+export function responseBytes (method: string, status: number, exchange: Exchange): number | undefined {
+  return method === 'HEAD' || status === 204 || status === 304 || status < 200 ? 0 : knownLength(exchange)
 }
 
 /**
  * The length that a response says of its body; undefined where it says none.
  * `_contentLength` is where Node keeps the length it was given in writeHead or found in end(): neither shows in getHeader().
  */
-export function knownLength (raw: RawResponse, reply: FastifyReply | undefined): number | undefined {
-  return lengthOf(reply?.getHeader('content-length')) ?? lengthOf(raw.getHeader('content-length')) ??
-    lengthOf((raw as { _contentLength?: unknown })._contentLength)
+export function knownLength (exchange: Exchange): number | undefined {
+  return lengthOf(responseHeader(exchange, 'content-length')) ?? lengthOf((exchange.raw as { _contentLength?: unknown })._contentLength)
+}
+
+/** A header of a response. An application may have put anything in place of what gives it. */
+export function responseHeader ({ raw, reply }: Exchange, name: string): unknown {
+  try {
+    return reply?.getHeader(name) ?? raw.getHeader(name)
+  } catch {
+    return undefined
+  }
 }
 
 function lengthOf (said: unknown): number | undefined {

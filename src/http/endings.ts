@@ -11,11 +11,15 @@ export type Ending = 'whole' | 'answered' | 'left' | 'incomplete'
 
 const NO_ERROR = constants.NGHTTP2_NO_ERROR
 
-/** How an exchange ended whose response is closed. */
+/** How an exchange ended whose response is closed. An application may have put anything in place of what is asked here. */
 export function endingOf (exchange: Exchange): Ending {
-  if (isWhole(exchange)) return 'whole'
-  if (exchange.told > 0) return 'answered'
-  return clientLeft(exchange) ? 'left' : 'incomplete'
+  try {
+    if (isWhole(exchange)) return 'whole'
+    if (exchange.told > 0) return 'answered'
+    return clientLeft(exchange) ? 'left' : 'incomplete'
+  } catch {
+    return 'incomplete'
+  }
 }
 
 /** Whether a response is over though its 'close' was not heard: the application may take all listeners off. */
@@ -29,35 +33,38 @@ export function statusTold ({ arrival, raw, told }: Exchange): number {
   if (arrival === 'http2') return Number(streamOf(raw as Http2ServerResponse)?.sentHeaders?.[':status'] ?? 0)
   // What inject() gives is the response's status when it ended.
   if (arrival === 'inject') return raw.headersSent || raw.writableEnded ? validStatus(raw.statusCode) : 0
-  // Where Node keeps the head that it sends, 'HTTP/1.1 200 OK\r\n', and whether it has begun to.
+  // Where Node keeps the head that it sends, 'HTTP/1.1 200 OK\r\n', and whether it has begun to; what still waits for its connection was not sent.
   const { _header: head, _headerSent: sent } = raw as { _header?: unknown, _headerSent?: unknown }
-  if (typeof head === 'string' && sent === true) return validStatus((head.charCodeAt(9) - 48) * 100 + (head.charCodeAt(10) - 48) * 10 + head.charCodeAt(11) - 48)
+  if (typeof head === 'string' && sent === true && !(raw.socket === null && raw.writableLength > 0)) return validStatus((head.charCodeAt(9) - 48) * 100 + (head.charCodeAt(10) - 48) * 10 + head.charCodeAt(11) - 48)
   return told
 }
 
 /** The response was sent to its end: not if its stream was reset, or its connection broke with the last of it unsent. */
-function isWhole ({ arrival, raw, connection }: Exchange): boolean {
+function isWhole ({ arrival, raw, connection, late }: Exchange): boolean {
   if (arrival === 'http2') {
     const stream = streamOf(raw as Http2ServerResponse)
-    return stream !== undefined && stream.headersSent && stream.writableFinished && stream.rstCode === NO_ERROR && !stream.aborted
+    return stream !== undefined && stream.headersSent && stream.writableFinished && stream.rstCode === NO_ERROR && !stream.aborted && !late
   }
   if (arrival !== 'http1') return raw.writableEnded
   return raw.writableFinished && !(connection !== undefined && isLost(connection))
 }
 
 /** Whether it was the client that ended an exchange, and not the server. */
-function clientLeft ({ arrival, incoming, raw, connection, reset }: Exchange): boolean {
-  // An injected request is destroyed by the signal that it was given.
-  if (arrival === 'inject') return incoming.destroyed
+function clientLeft ({ arrival, incoming, raw, connection, cut }: Exchange): boolean {
+  // An injected request is destroyed by the signal that it was given, and its answer by who reads it.
+  if (arrival === 'inject') return incoming.destroyed || (raw as { _lightMyRequest?: { stream?: Duplex } })._lightMyRequest?.stream?.destroyed === true
   if (arrival === 'http2') {
     const stream = streamOf(raw as Http2ServerResponse)
-    if (stream === undefined || reset) return false
-    // An error of the connection ends its session too.
-    if (stream.errored !== null) return isNetworkError(stream.errored) && stream.session?.destroyed !== false
+    if (stream === undefined || cut) return false
+    if (stream.errored !== null) {
+      const { code } = stream.errored as NodeJS.ErrnoException
+      // Of a reset, of a GOAWAY, and of the connection, which ends its session too.
+      return code === 'ERR_HTTP2_STREAM_ERROR' || code === 'ERR_HTTP2_SESSION_ERROR' || (isNetworkError(stream.errored) && stream.session?.destroyed !== false)
+    }
     // Node ends a stream that its client resets, or has the code of the reset; a stream that the server destroys has neither.
     return stream.writableFinished || stream.rstCode !== NO_ERROR
   }
-  if (connection === undefined) return false
+  if (connection === undefined || cut) return false
   if (connection.readableEnded) return true
   // A response that is destroyed with an error gives it to the connection.
   const { errored } = connection

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -35,8 +35,12 @@ export class Exchange {
   exemplar: Labels | null | undefined = null
   /** The status that was written to the connection itself and not through the response; 0 where none was. */
   told = 0
-  /** Whether the server reset its HTTP/2 stream. */
-  reset = false
+  /** Whether the server reset its HTTP/2 stream, or ended its connection without the response. */
+  cut = false
+  /** Whether its HTTP/2 stream was closed already when the server answered. */
+  late = false
+  /** As they came: an application may take them off the request. */
+  readonly headers: IncomingHttpHeaders
   /** Whether it is long-lived and its headers are sent: it is observed, and no longer in flight. */
   opened = false
   /** Whether it is over, or need not be followed: later events are of no interest. */
@@ -56,7 +60,8 @@ export class Exchange {
     readonly books: Exchanges, readonly incoming: RawRequest, readonly raw: RawResponse, readonly arrival: Arrival, readonly connection: Duplex | undefined,
     public seenAt: number, readonly body: BodyCount | undefined, public span: SpanContext | undefined, readonly queued: boolean
   ) {
-    (raw as { [EXCHANGE]?: Exchange })[EXCHANGE] = this
+    this.headers = incoming.headers
+    ;(raw as { [EXCHANGE]?: Exchange })[EXCHANGE] = this
   }
 }
 

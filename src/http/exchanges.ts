@@ -1,11 +1,12 @@
 import { performance } from 'node:perf_hooks'
-import type { Duplex } from 'node:stream'
+import type { Http2ServerResponse, ServerHttp2Stream } from 'node:http2'
+import type { Duplex, Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { errorTypeOf } from '../error-type.js'
 import type { Exemplars, SpanContext } from '../exemplars.js'
 import type { Labels } from '../metrics/index.js'
 import { shadowMethod } from '../shadow.js'
-import { BodyCount, knownLength, requestBytes, responseBytes } from './bodies.js'
+import { BodyCount, knownLength, requestBytes, responseBytes, responseHeader } from './bodies.js'
 import { endingOf, isClosed, statusTold, type Ending } from './endings.js'
 import { Exchange, ExchangeList, exchangeOf, type Arrival, type RawRequest, type RawResponse } from './exchange.js'
 import type { HttpFamilies } from './families.js'
@@ -20,6 +21,9 @@ const CLIENT_CLOSED_REQUEST = 499
 /** That of one whose connection the server closed without an answer, as nginx logs it. */
 const NO_RESPONSE = 444
 const SWITCHING_PROTOCOLS = 101
+
+/** Where light-my-request keeps the body of a response that is asked for as a stream. */
+type InjectedResponse = RawResponse & { readonly _lightMyRequest?: { readonly stream?: Readable } }
 
 /** What the books are kept with. */
 export interface BooksSettings {
@@ -93,6 +97,14 @@ export class Exchanges {
     }
   }
 
+  /** The handler has taken the response away from Fastify, and may write to the connection itself. Never throws. */
+  hijacked (exchange: Exchange): void {
+    const { connection, raw, arrival } = exchange
+    if (arrival !== 'http1' || connection === undefined || raw.headersSent) return
+    if (connection.writableEnded) exchange.cut = true
+    else readStatus(connection, (status) => { if (!raw.headersSent) exchange.told = status })
+  }
+
   /** Ends what is over without anybody having heard of it: an application may take all listeners off a response. */
   sweep (): void {
     for (const exchange of this.#all()) if (isClosed(exchange)) this.#closed(exchange)
@@ -130,7 +142,8 @@ export class Exchanges {
     if (queued && connection !== undefined) this.#queues.add(connection, raw)
     // Their connection stays, or there is none: 'close' may come late or not at all, and the caller of an inject() goes on before it.
     if (arrival === 'inject' || arrival === 'upgrade') raw.on('finish', this.#onClose)
-    if (arrival === 'http2') noticeReset(exchange)
+    if (arrival === 'inject') (raw as InjectedResponse)._lightMyRequest?.stream?.once('close', () => this.#closed(exchange))
+    if (arrival === 'http2') watchStream(exchange)
     if (arrival === 'upgrade' && connection !== undefined) readStatus(connection, (status) => this.#upgraded(exchange, status))
     return exchange
   }
@@ -160,7 +173,7 @@ export class Exchanges {
     const stop = shadowMethod(exchange.raw, 'writeHead', (original) => (...args) => {
       stop()
       const result = original.apply(exchange.raw, args)
-      if (!exchange.over && exchange.raw.statusCode < 300 && knownLength(exchange.raw, exchange.reply) === undefined) this.#opened(exchange, exchange.raw.statusCode)
+      if (!exchange.over && exchange.raw.statusCode < 300 && knownLength(exchange) === undefined) this.#opened(exchange, exchange.raw.statusCode)
       return result
     })
   }
@@ -168,7 +181,9 @@ export class Exchanges {
   #upgraded (exchange: Exchange, status: number): void {
     if (exchange.over) return
     exchange.told = status
-    if (status === SWITCHING_PROTOCOLS) this.#opened(exchange, status)
+    if (status === SWITCHING_PROTOCOLS) return this.#opened(exchange, status)
+    // What is no socket, as in tests, may not say when the response is finished.
+    process.nextTick(() => { if (exchange.raw.writableEnded) this.#closed(exchange) })
   }
 
   /** The headers of a long-lived response are sent: it is observed with the time until here, and from now on an open stream. Never throws. */
@@ -224,14 +239,14 @@ export class Exchanges {
 
   /** What is observed once a request, whichever way it ends. @returns how long it took, in seconds */
   #observe (exchange: Exchange, route: RouteMetrics, status: number): number {
-    const { reply, incoming } = exchange
+    const { reply } = exchange
     const seconds = (exchange.seenAt === 0 && reply !== undefined ? reply.elapsedTime : performance.now() - exchange.seenAt) / 1000
     const exemplar = this.#exemplarOf(exchange)
     route.finished(status, seconds, this.#settings.labels.of(exchange.request, reply), exemplar)
-    const sent = route.requestSize === undefined ? undefined : requestBytes(incoming, exchange.body)
+    const sent = route.requestSize === undefined ? undefined : requestBytes(exchange)
     if (sent !== undefined) route.requestSize?.observe(sent, exemplar)
     if (route.queueDuration !== undefined && exchange.request !== undefined) {
-      const queued = queuedSeconds(incoming.headers, Date.now() - seconds * 1000)
+      const queued = queuedSeconds(exchange.headers, Date.now() - seconds * 1000)
       if (queued !== undefined) route.queueDuration.observe(queued, exemplar)
     }
     if (exchange.usage !== undefined) {
@@ -242,12 +257,11 @@ export class Exchanges {
   }
 
   #sent (exchange: Exchange, route: RouteMetrics, status: number, seconds: number): void {
-    const { raw, reply } = exchange
     this.handled(exchange, seconds)
-    const length = responseBytes(route.method, status, raw, reply)
+    const length = responseBytes(route.method, status, exchange)
     if (length === undefined) route.streamed?.inc()
     else route.responseSize?.observe(length, this.#exemplarOf(exchange))
-    this.#settings.families.http_responses_charset_total?.inc({ charset: charsetOf(reply?.getHeader('content-type') ?? raw.getHeader('content-type')) })
+    this.#settings.families.http_responses_charset_total?.inc({ charset: charsetOf(responseHeader(exchange, 'content-type')) })
   }
 
   #exemplarOf (exchange: Exchange): Labels | undefined {
@@ -267,14 +281,26 @@ function arrivalOf (request: RawRequest, raw: RawResponse): Arrival {
   return upgrade === true || (upgrade === undefined && request.headers.upgrade !== undefined) ? 'upgrade' : 'http1'
 }
 
-/** An HTTP/2 stream that its server resets looks like one that its client did. */
-function noticeReset (exchange: Exchange): void {
-  const { stream } = exchange.raw as { stream?: object }
-  if (stream === undefined) return
-  shadowMethod(stream, 'close', (original) => function (this: unknown, ...args) {
-    exchange.reset = true
-    return original.apply(this, args)
+/** Sees what an HTTP/2 stream does not tell afterwards: that the server reset it, and that the server answered after its client had. */
+function watchStream (exchange: Exchange): void {
+  const { stream } = exchange.raw as Http2ServerResponse
+  shadowMethod(stream, 'close', (close) => function (this: unknown, ...args) {
+    // Node closes all streams of a connection that is gone.
+    exchange.cut = exchange.cut || !isGone(stream)
+    return close.apply(this, args)
   })
+  shadowMethod(stream, 'respond', (respond) => function (this: unknown, ...args) {
+    exchange.late = stream.closed
+    return respond.apply(this, args)
+  })
+}
+
+function isGone (stream: ServerHttp2Stream): boolean {
+  try {
+    return stream.session?.socket.destroyed !== false
+  } catch {
+    return true
+  }
 }
 
 function isEncrypted ({ arrival, incoming, connection }: Exchange): boolean {
