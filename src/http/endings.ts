@@ -32,11 +32,16 @@ export function isClosed ({ arrival, raw, connection }: Exchange): boolean {
 export function statusTold ({ arrival, raw, told }: Exchange): number {
   if (arrival === 'http2') return Number(streamOf(raw as Http2ServerResponse)?.sentHeaders?.[':status'] ?? 0)
   // What inject() gives is the response's status when it ended.
-  if (arrival === 'inject') return raw.headersSent || raw.writableEnded ? validStatus(raw.statusCode) : 0
+  if (arrival === 'inject') return hasHead(raw) || raw.writableEnded ? validStatus(raw.statusCode) : 0
   // Where Node keeps the head that it sends, 'HTTP/1.1 200 OK\r\n', and whether it has begun to; what still waits for its connection was not sent.
   const { _header: head, _headerSent: sent } = raw as { _header?: unknown, _headerSent?: unknown }
   if (typeof head === 'string' && sent === true && !(raw.socket === null && raw.writableLength > 0)) return validStatus((head.charCodeAt(9) - 48) * 100 + (head.charCodeAt(10) - 48) * 10 + head.charCodeAt(11) - 48)
   return told
+}
+
+/** Whether an HTTP/1 response has its head. `headersSent` is not asked: @fastify/express puts a getter of its own over it. */
+export function hasHead (raw: object): boolean {
+  return typeof (raw as { _header?: unknown })._header === 'string'
 }
 
 /** The response was sent to its end: not if its stream was reset, or its connection broke with the last of it unsent. */
@@ -71,9 +76,9 @@ function clientLeft ({ arrival, incoming, raw, connection, cut }: Exchange): boo
   return errored instanceof Error && errored !== (raw as { errored?: Error | null }).errored && isNetworkError(errored)
 }
 
-/** Whether a connection is gone with something left to send. */
+/** Whether a client broke a connection with something left to send. One that the server closes after the last byte looks the same otherwise. */
 function isLost (connection: Duplex): boolean {
-  return connection.destroyed && !connection.writableFinished
+  return connection.destroyed && !connection.writableFinished && (connection.readableEnded || (connection.errored !== null && isNetworkError(connection.errored)))
 }
 
 /** Whether an error is of reading from a connection or writing to it, and not one that the application destroyed it with. */

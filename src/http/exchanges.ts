@@ -7,7 +7,7 @@ import type { Exemplars, SpanContext } from '../exemplars.js'
 import type { Labels } from '../metrics/index.js'
 import { shadowMethod } from '../shadow.js'
 import { BodyCount, knownLength, requestBytes, responseBytes, responseHeader } from './bodies.js'
-import { endingOf, isClosed, statusTold, type Ending } from './endings.js'
+import { endingOf, hasHead, isClosed, statusTold, type Ending } from './endings.js'
 import { Exchange, ExchangeList, exchangeOf, type Arrival, type RawRequest, type RawResponse } from './exchange.js'
 import type { HttpFamilies } from './families.js'
 import { charsetOf, queuedSeconds } from './headers.js'
@@ -100,9 +100,9 @@ export class Exchanges {
   /** The handler has taken the response away from Fastify, and may write to the connection itself. Never throws. */
   hijacked (exchange: Exchange): void {
     const { connection, raw, arrival } = exchange
-    if (arrival !== 'http1' || connection === undefined || raw.headersSent) return
+    if (arrival !== 'http1' || connection === undefined || hasHead(raw)) return
     if (connection.writableEnded) exchange.cut = true
-    else readStatus(connection, (status) => { if (!raw.headersSent) exchange.told = status })
+    else readStatus(connection, (status) => { if (!hasHead(raw)) exchange.told = status })
   }
 
   /** Ends what is over without anybody having heard of it: an application may take all listeners off a response. */

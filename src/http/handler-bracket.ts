@@ -81,7 +81,7 @@ subscribe(`tracing:${CHANNEL}:start`, (message) => {
  */
 subscribe(`tracing:${CHANNEL}:end`, (message) => {
   const { exchange, result } = message as Run
-  if (exchange.reply?.sent === true && !exchange.raw.headersSent) exchange.books.hijacked(exchange)
+  if (exchange.reply?.sent === true && !exchange.raw.writableEnded) exchange.books.hijacked(exchange)
   const settled = () => exchange.books.handled(exchange)
   // A second branch of a promise changes nothing, for Fastify takes its rejection.
   if (result instanceof Promise) result.then(settled, settled)

@@ -1,6 +1,7 @@
 import type { OutgoingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FamilyOf } from '../catalogue.js'
+import { hasHead } from './endings.js'
 import { exchangeOf } from './exchange.js'
 import { readStatus } from './wire.js'
 
@@ -39,7 +40,7 @@ export class Refusals {
       if (known && connection.readableEnded) return
       if (!known) this.#counter?.inc({ code })
       const { _httpMessage: response } = connection
-      const exchange = response === null || response === undefined || response.headersSent ? undefined : exchangeOf(response)
+      const exchange = response === null || response === undefined || hasHead(response) ? undefined : exchangeOf(response)
       if (exchange !== undefined) readStatus(connection, (status) => { exchange.told = status })
     } catch (error) {
       this.#failed(error)
