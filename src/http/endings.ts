@@ -1,4 +1,4 @@
-import type { OutgoingMessage } from 'node:http'
+import { STATUS_CODES, type OutgoingMessage } from 'node:http'
 import { constants, type Http2ServerResponse, type ServerHttp2Stream } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import type { Exchange } from './exchange.js'
@@ -35,7 +35,12 @@ export function statusTold ({ arrival, raw, told }: Exchange): number {
   if (arrival === 'inject') return hasHead(raw) || raw.writableEnded ? validStatus(raw.statusCode) : 0
   // Where Node keeps the head that it sends, 'HTTP/1.1 200 OK\r\n', and whether it has begun to; what still waits for its connection was not sent.
   const { _header: head, _headerSent: sent } = raw as { _header?: unknown, _headerSent?: unknown }
-  if (typeof head === 'string' && sent === true && !(raw.socket === null && raw.writableLength > 0)) return validStatus((head.charCodeAt(9) - 48) * 100 + (head.charCodeAt(10) - 48) * 10 + head.charCodeAt(11) - 48)
+  if (typeof head === 'string' && sent === true && !(raw.socket === null && raw.writableLength > 0)) {
+    // Node puts the reason beside the status as it sends them. To read the head itself takes longer.
+    const { statusCode } = raw
+    if (raw.statusMessage === STATUS_CODES[statusCode]) return statusCode
+    return validStatus((head.charCodeAt(9) - 48) * 100 + (head.charCodeAt(10) - 48) * 10 + head.charCodeAt(11) - 48)
+  }
   return told
 }
 
@@ -78,7 +83,7 @@ function clientLeft ({ arrival, incoming, raw, connection, cut }: Exchange): boo
 
 /** Whether a client broke a connection with something left to send. One that the server closes after the last byte looks the same otherwise. */
 function isLost (connection: Duplex): boolean {
-  return connection.destroyed && !connection.writableFinished && (connection.readableEnded || (connection.errored !== null && isNetworkError(connection.errored)))
+  return connection.destroyed && !connection.writableFinished && (connection.readableEnded || (connection.errored instanceof Error && isNetworkError(connection.errored)))
 }
 
 /** Whether an error is of reading from a connection or writing to it, and not one that the application destroyed it with. */

@@ -72,6 +72,7 @@ export class Exchanges {
   arrived (request: RawRequest, raw: RawResponse): void {
     if (exchangeOf(raw) !== undefined) return
     const exchange = this.#follow(request, raw, performance.now(), this.#settings.exemplars.span())
+    this.#unrouted.add(exchange)
     // The end of these may be what shows them.
     if ((exchange.arrival === 'inject' || exchange.arrival === 'upgrade') && (raw.writableEnded || isClosed(exchange))) this.#closed(exchange)
   }
@@ -137,7 +138,6 @@ export class Exchanges {
     const connection = arrival === 'http2' ? undefined : (request.socket ?? raw.socket ?? undefined) as Duplex | undefined
     const queued = arrival === 'http1' && raw.socket === null
     const exchange = new Exchange(this, request, raw, arrival, connection, seenAt, BodyCount.of(request), span, queued)
-    this.#unrouted.add(exchange)
     raw.on('close', this.#onClose)
     if (queued && connection !== undefined) this.#queues.add(connection, raw)
     // Their connection stays, or there is none: 'close' may come late or not at all, and the caller of an inject() goes on before it.
@@ -150,7 +150,7 @@ export class Exchanges {
 
   #routed (exchange: Exchange, request: FastifyRequest, reply: FastifyReply): void {
     const route = this.#settings.routes.of(request)
-    this.#unrouted.delete(exchange)
+    exchange.list?.delete(exchange)
     if (route === undefined) {
       exchange.over = true
       return

@@ -14,15 +14,6 @@ interface RouteContext {
   preHandler: Hook[] | null
 }
 
-/** One run of a handler, and what Node's traceSync() puts into it. */
-interface Run {
-  readonly exchange: Exchange
-  readonly contexts: Record<symbol, RouteContext>
-  readonly symbol: symbol
-  readonly context: RouteContext
-  result?: unknown
-}
-
 /** Where Fastify keeps the context of a request. */
 const CONTEXT = 'fastify.context'
 const CHANNEL = 'fastify-prometheus.handler'
@@ -33,8 +24,16 @@ const CHANNEL = 'fastify-prometheus.handler'
  */
 const AT_ONCE = { then: Function.prototype.call.bind(Function.prototype.call) as (resolve: () => void, reject: unknown) => void }
 
-const handlers = tracingChannel<Run, Run>(CHANNEL)
+/** What Node's traceSync() puts a handler's result into. */
+interface Outcome {
+  result?: unknown
+  error?: unknown
+}
+
+const handlers = tracingChannel<Outcome, Outcome>(CHANNEL)
 const bracketed = new WeakSet<RouteContext>()
+/** Those whose handlers are on the stack, the innermost last: a handler may inject() a request. */
+const running: Exchange[] = []
 
 /**
  * Brackets the handler of the route of a request, and nothing else, from this request on.
@@ -58,35 +57,49 @@ export function bracketHandler (request: FastifyRequest): boolean {
 }
 
 function hookOf (symbol: symbol, context: RouteContext): Hook {
+  const call = handlers.traceSync.bind(handlers, context.handler as never, {}, context as never) as Handler
+  let next: { readonly exchange: Exchange, readonly contexts: Record<symbol, RouteContext> } | undefined
   const observed: RouteContext = Object.assign(Object.create(Object.getPrototypeOf(context)), context)
+  Object.defineProperty(observed, 'handler', {
+    get () {
+      if (next === undefined) return context.handler
+      const { exchange, contexts } = next
+      next = undefined
+      contexts[symbol] = context
+      running.push(exchange)
+      exchange.handlerStart = performance.now()
+      return call
+    }
+  })
   return function (request, reply) {
     const contexts = request as unknown as Record<symbol, RouteContext>
     const exchange = exchangeOf(reply.raw)
     // Another copy of this package may have its own there already.
     if (exchange === undefined || exchange.over || contexts[symbol] !== context) return AT_ONCE
-    observed.handler = handlers.traceSync.bind(handlers, context.handler as never, { exchange, contexts, symbol, context }, context as never) as Handler
+    next = { exchange, contexts }
     contexts[symbol] = observed
     return AT_ONCE
   }
 }
 
-subscribe(`tracing:${CHANNEL}:start`, (message) => {
-  const { exchange, contexts, symbol, context } = message as Run
-  contexts[symbol] = context
-  exchange.handlerStart = performance.now()
-})
-
 /**
  * It ends when its promise settles or, without one, when it returns with the reply sent; where it answers later from a callback, it ends with its response.
  */
 subscribe(`tracing:${CHANNEL}:end`, (message) => {
-  const { exchange, result } = message as Run
+  const exchange = running.pop()
+  if (exchange === undefined) return
+  const { result } = message as Outcome
+  ;(message as Outcome).result = undefined
   if (exchange.reply?.sent === true && !exchange.raw.writableEnded) exchange.books.hijacked(exchange)
-  const settled = () => exchange.books.handled(exchange)
   // A second branch of a promise changes nothing, for Fastify takes its rejection.
-  if (result instanceof Promise) result.then(settled, settled)
-  else if (isThenable(result)) atThen(result, settled)
-  else if (result !== undefined || 'error' in (message as Run) || hasAnswered((message as Run).exchange)) settled()
+  if (result instanceof Promise) {
+    const settled = () => exchange.books.handled(exchange)
+    result.then(settled, settled)
+  } else if (result === undefined) {
+    if ((message as Outcome).error !== undefined || hasAnswered(exchange)) exchange.books.handled(exchange)
+    ;(message as Outcome).error = undefined
+  } else if (isThenable(result)) atThen(result, () => exchange.books.handled(exchange))
+  else exchange.books.handled(exchange)
 })
 
 type Settle = (value: unknown) => unknown
