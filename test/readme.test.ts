@@ -41,6 +41,7 @@ t.test('README names every option of metricsPlugin', async (t) => {
     endpoint: true,
     buckets: true,
     labels: true,
+    route: true,
     excludeRoutes: true,
     metrics: true,
     runtime: true,

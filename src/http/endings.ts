@@ -1,7 +1,7 @@
 import { STATUS_CODES, type OutgoingMessage } from 'node:http'
 import { constants, type Http2ServerResponse, type ServerHttp2Stream } from 'node:http2'
 import type { Duplex } from 'node:stream'
-import type { Exchange } from './exchange.js'
+import type { Exchange, RawResponse } from './exchange.js'
 
 /**
  * How an exchange ended: its response went out whole; the server answered on the connection itself (a refused body, a request timeout);
@@ -29,19 +29,30 @@ export function isClosed ({ arrival, raw, connection }: Exchange): boolean {
 }
 
 /** The status that the client was told; 0 where none was sent. What the application sets after the headers are sent, the client does not see. */
-export function statusTold ({ arrival, raw, told }: Exchange): number {
+export function statusTold (exchange: Exchange): number {
+  const { arrival, raw, told } = exchange
   if (arrival === 'http2') return Number(streamOf(raw as Http2ServerResponse)?.sentHeaders?.[':status'] ?? 0)
   // What inject() gives is the response's status when it ended.
   if (arrival === 'inject') return hasHead(raw) || raw.writableEnded ? validStatus(raw.statusCode) : 0
-  // Where Node keeps the head that it sends, 'HTTP/1.1 200 OK\r\n', and whether it has begun to; what still waits for its connection was not sent.
-  const { _header: head, _headerSent: sent } = raw as { _header?: unknown, _headerSent?: unknown }
-  if (typeof head === 'string' && sent === true && !(raw.socket === null && raw.writableLength > 0)) {
+  return isHeadSent(raw) ? statusIn(raw) : told
+}
+
+/** Node keeps whether it has begun to send the head. What still waits for its connection was not sent. */
+function isHeadSent (raw: RawResponse): boolean {
+  return hasHead(raw) && (raw as { _headerSent?: unknown })._headerSent === true && !((raw as { outputSize?: number }).outputSize !== 0 && raw.socket === null)
+}
+
+/** The status in the head that was sent, 'HTTP/1.1 200 OK\r\n'. */
+function statusIn (raw: RawResponse): number {
+  try {
     // Node puts the reason beside the status as it sends them. To read the head itself takes longer.
     const { statusCode } = raw
     if (raw.statusMessage === STATUS_CODES[statusCode]) return statusCode
-    return validStatus((head.charCodeAt(9) - 48) * 100 + (head.charCodeAt(10) - 48) * 10 + head.charCodeAt(11) - 48)
+  } catch {
+    // The application has put something else there.
   }
-  return told
+  const { _header: head } = raw as unknown as { _header: string }
+  return validStatus((head.charCodeAt(9) - 48) * 100 + (head.charCodeAt(10) - 48) * 10 + head.charCodeAt(11) - 48)
 }
 
 /** Whether an HTTP/1 response has its head. `headersSent` is not asked: @fastify/express puts a getter of its own over it. */

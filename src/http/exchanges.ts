@@ -103,7 +103,7 @@ export class Exchanges {
     const { connection, raw, arrival } = exchange
     if (arrival !== 'http1' || connection === undefined || hasHead(raw)) return
     if (connection.writableEnded) exchange.cut = true
-    else readStatus(connection, (status) => { if (!hasHead(raw)) exchange.told = status })
+    else readStatus(connection, (status) => { if (!hasHead(raw) && !connection.readableEnded) exchange.told = status })
   }
 
   /** Ends what is over without anybody having heard of it: an application may take all listeners off a response. */
@@ -243,8 +243,7 @@ export class Exchanges {
     const seconds = (exchange.seenAt === 0 && reply !== undefined ? reply.elapsedTime : performance.now() - exchange.seenAt) / 1000
     const exemplar = this.#exemplarOf(exchange)
     route.finished(status, seconds, this.#settings.labels.of(exchange.request, reply), exemplar)
-    const sent = route.requestSize === undefined ? undefined : requestBytes(exchange)
-    if (sent !== undefined) route.requestSize?.observe(sent, exemplar)
+    this.#uploaded(exchange, route, exemplar)
     if (route.queueDuration !== undefined && exchange.request !== undefined) {
       const queued = queuedSeconds(exchange.headers, Date.now() - seconds * 1000)
       if (queued !== undefined) route.queueDuration.observe(queued, exemplar)
@@ -262,6 +261,14 @@ export class Exchanges {
     if (length === undefined) route.streamed?.inc()
     else route.responseSize?.observe(length, this.#exemplarOf(exchange))
     this.#settings.families.http_responses_charset_total?.inc({ charset: charsetOf(responseHeader(exchange, 'content-type')) })
+  }
+
+  /** The size of the body of the request, if it has arrived. Of one that was answered before its end was read, Node says so only in a later turn. */
+  #uploaded (exchange: Exchange, { requestSize }: Pick<RouteMetrics, 'requestSize'>, exemplar: Labels | undefined, later = false): void {
+    if (requestSize === undefined) return
+    const bytes = requestBytes(exchange)
+    if (bytes !== undefined) requestSize.observe(bytes, exemplar)
+    else if (!later && exchange.raw.writableFinished) setImmediate(() => this.#uploaded(exchange, { requestSize }, exemplar, true))
   }
 
   #exemplarOf (exchange: Exchange): Labels | undefined {

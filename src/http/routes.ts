@@ -166,7 +166,7 @@ export class RouteTable {
       this.#wildcards.add(config)
       this.#settings.met(request)
     }
-    const label = this.#settings.labels?.of(request) ?? settingsOf(config)?.route ?? url ?? UNMATCHED
+    const label = settingsOf(config)?.route ?? this.#settings.labels?.of(request) ?? url ?? UNMATCHED
     return this.#named(label, request.method, isLongLived(config))
   }
 

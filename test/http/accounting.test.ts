@@ -4,25 +4,10 @@ import http2 from 'node:http2'
 import type { Socket } from 'node:net'
 import { PassThrough, Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
-import t, { type Test } from 'tap'
+import t from 'tap'
+import { checkBooks, closings } from '../support/books.js'
 import { exchange, open, service } from '../support/http.js'
 import type { Page } from '../support/page.js'
-
-/** Promise 1: received = finished + aborted + in flight, at every scrape. */
-function checkBooks (t: Test, page: Page): void {
-  const received = page.sum('http_requests_received_total')
-  const ended = page.sum('http_request_duration_seconds_count')
-  t.equal(received, ended + page.sum('http_requests_in_flight'), 'received = finished + aborted + in flight')
-  t.equal(page.sum('http_requests_aborted_total'), page.sum('http_request_duration_seconds_count', { status_code: '499' }), 'aborted are those of 499')
-  t.equal(page.sum('metrics_instrumentation_errors_total'), 0, 'nothing went wrong inside')
-}
-
-/** Requests whose responses have all been closed, counted from now on: what a test waits for. */
-function closings (app: FastifyInstance, count: number): Promise<void> {
-  return new Promise((resolve) => {
-    app.server.on('request', (_request, response) => response.on('close', () => { if (--count === 0) setImmediate(resolve) }))
-  })
-}
 
 const ended = (page: Page, labels: Record<string, string>) => page.sum('http_request_duration_seconds_count', labels)
 const get = (path: string, method = 'GET') => `${method} ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`
