@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyServerOptions, RegisterOptions } from 'fas
 export const REGISTER_OPTIONS = ['logLevel', 'logSerializers'] as const satisfies ReadonlyArray<keyof RegisterOptions>
 
 /** The options of a Fastify server, of every 5.x (fastify/fastify.d.ts, FastifyServerOptions, and those of its protocols). */
-const SERVER_OPTIONS = [
+export const SERVER_OPTIONS = [
   'ajv', 'allowErrorHandlerOverride', 'allowUnsafeRegex', 'bodyLimit', 'caseSensitive', 'childLoggerFactory', 'clientErrorHandler', 'connectionTimeout',
   'constraints', 'disableRequestLogging', 'exposeHeadRoutes', 'forceCloseConnections', 'frameworkErrors', 'genReqId', 'handlerTimeout', 'ignoreDuplicateSlashes',
   'ignoreTrailingSlash', 'keepAliveTimeout', 'logController', 'logger', 'loggerInstance', 'maxParamLength', 'maxRequestsPerSocket', 'onConstructorPoisoning',
