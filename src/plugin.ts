@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { collectDefaultMetrics } from 'prom-client'
 import { Clearing, type Held } from './clearing.js'
@@ -38,17 +38,19 @@ const OURS = Symbol.for('fastify-prometheus.metrics')
 
 async function metrics (fastify: FastifyInstance, options: MetricsPluginOptions): Promise<void> {
   const { left, scope, http, endpoint, exposition: exposed, runtime } = readOptions(options, () => isAutoloaded(fastify, NAME))
-  if (left.length > 0) fastify.log.warn(`fastify-prometheus leaves out options that it does not have, as a loader may add some: ${left.map(showName).join(', ')}`)
+  // A logger of the user's own levels need not have these.
+  const log: Partial<FastifyBaseLogger> = fastify.log
+  if (left.length > 0) log.warn?.(`fastify-prometheus leaves out options that it does not have, as a loader may add some: ${left.map(showName).join(', ')}`)
   if (fastify.hasDecorator('metrics') && OURS in fastify.metrics) {
-    fastify.log.warn('fastify-prometheus is registered already; its first registration counts and this one does nothing')
+    log.warn?.('fastify-prometheus is registered already; its first registration counts and this one does nothing')
     return
   }
 
   const { registry, prefix } = scope
-  const trouble = new Trouble(scope, (message, err) => fastify.log.warn({ err }, message))
+  const trouble = new Trouble(scope, (message, err) => log.warn?.({ err }, message))
   const tenancy = beginTenancy(registry, prefix, fastify.server)
   if (tenancy.isShared) {
-    fastify.log.warn("another open application of this process writes to the same registry, so the numbers of both are added up; give each its own with the option 'registry: new Registry()', of prom-client")
+    log.warn?.("another open application of this process writes to the same registry, so the numbers of both are added up; give each its own with the option 'registry: new Registry()', of prom-client")
   }
   const clearing = Clearing.of(registry)
   const endClearing = clearing.begin(prefix)
@@ -72,7 +74,7 @@ async function metrics (fastify: FastifyInstance, options: MetricsPluginOptions)
     const { port, ...route } = endpoint
     fastify.addHook('onReady', async () => {
       server = await listen(port, route, exposition)
-      fastify.log.info(`metrics are at ${server.url}`)
+      log.info?.(`metrics are at ${server.url}`)
     })
     fastify.addHook('onClose', async () => { await server?.close() })
   } else if (endpoint !== undefined) {
