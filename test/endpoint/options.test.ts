@@ -51,11 +51,34 @@ t.test('what is neither ours nor of a route is refused, with how it is written h
 
 t.test('options of other libraries are refused with ours', async (t) => {
   const table: Record<string, string> = {
-    defaultMetrics: 'runtime', routeMetrics: 'excludeRoutes', name: 'fastify.metrics', clearRegisterOnInit: 'registry: new Registry()', promClient: "'registry'", register: "'registry'",
-    metricsPath: "'endpoint'", includeMethod: 'always', includePath: 'always', customLabels: "'labels'", normalizePath: 'config: { metrics: { route } }', autoregister: 'endpoint: false',
-    metricsApp: 'endpoint: { port }', promRegistry: "'registry'", bypass: "'excludeRoutes'", registers: "'registry'", gcDurationBuckets: 'collectDefaultMetrics',
-    eventLoopMonitoringPrecision: 'collectDefaultMetrics', port: 'endpoint: { port, host }', host: 'endpoint: { port, host }', preventServerStart: 'endpoint: false',
-    labelNames: "'labels'", excludeUrls: "'excludeRoutes'", whitelist: "'excludeRoutes'", blacklist: "'excludeRoutes'", path: "'endpoint'", onRequest: "'endpoint: { ... }'", metricType: 'nativeHistograms'
+    defaultMetrics: 'runtime',
+    routeMetrics: 'excludeRoutes',
+    name: 'fastify.metrics',
+    clearRegisterOnInit: 'registry: new Registry()',
+    promClient: "'registry'",
+    register: "'registry'",
+    metricsPath: "'endpoint'",
+    includeMethod: 'always',
+    includePath: 'always',
+    customLabels: "'labels'",
+    normalizePath: 'config: { metrics: { route } }',
+    autoregister: 'endpoint: false',
+    metricsApp: 'endpoint: { port }',
+    promRegistry: "'registry'",
+    bypass: "'excludeRoutes'",
+    registers: "'registry'",
+    gcDurationBuckets: 'collectDefaultMetrics',
+    eventLoopMonitoringPrecision: 'collectDefaultMetrics',
+    port: 'endpoint: { port, host }',
+    host: 'endpoint: { port, host }',
+    preventServerStart: 'endpoint: false',
+    labelNames: "'labels'",
+    excludeUrls: "'excludeRoutes'",
+    whitelist: "'excludeRoutes'",
+    blacklist: "'excludeRoutes'",
+    path: "'endpoint'",
+    onRequest: "'endpoint: { ... }'",
+    metricType: 'nativeHistograms'
   }
   for (const [option, ours] of Object.entries(table)) {
     const error = await registered({ [option]: {} }) as Error
