@@ -89,7 +89,7 @@ t.test('options of no use are refused by name', async (t) => {
     [{ registry: {} }, "f option 'registry' must be a registry of prom-client's shape, got {}"],
     [{ label: 'x' }, "f option 'label' must be left out; the options are alias, buckets, registry, prefix, maxSeries, nativeHistograms, exemplars, got a string of 1 character"],
     [null, 'f options must be an object, got null'],
-    ['walks', "f options must be an object, got a string of 5 characters"]
+    ['walks', 'f options must be an object, got a string of 5 characters']
   ]
   for (const [options, message] of refused) {
     t.throws(() => readDatabaseScope('f', options), new MetricsError('FP_ERR_INVALID_OPTION', message))
