@@ -32,6 +32,12 @@ t.test('a second application in the same registry says so once, while the first 
   t.same(first.warnings, [])
   t.match(second.warnings, [SHARED, /registered already/])
   t.equal(second.warnings.length, 2)
+  const said: string[] = []
+  const apart = Fastify({ logger: { level: 'warn', stream: { write: (line: string) => said.push((JSON.parse(line) as { msg: string }).msg) } } })
+  for (const prefix of ['/a', '/b']) apart.register(async (scope) => { await scope.register(metricsPlugin, { registry, runtime: false }) }, { prefix })
+  await apart.ready()
+  t.equal(said.length, 1, 'two scopes of one application say it once')
+  await apart.close()
   await first.app.close()
   const third = await application(t, { registry })
   t.match(third.warnings, [SHARED], 'the second is open')
@@ -75,6 +81,8 @@ t.test('after register.clear() the page has this package\'s metrics from zero, a
     const walks = new Counter({ name: 'walks_total', help: 'Walks.', registers: [registry] })
     walks.inc()
     for (let i = 0; i < 3; i++) await app.inject('/walks')
+    // A registry of OpenMetrics takes _total off the names of counters here.
+    await registry.metrics()
     const before = new Page((await app.inject('/metrics')).body)
     // Twice, and with none between: nothing is put back that was not there.
     for (let i = 0; i < 2; i++) (registry as Registry).clear()
