@@ -1,7 +1,8 @@
-import { MetricsError, show } from '../src/errors.js'
+import { MetricsError } from '../src/errors.js'
 import { readDatabaseScope, type DatabaseScope } from '../src/database/metrics.js'
 import type { Pool } from './pg/driver.js'
 import { instrument } from './pg/instrument.js'
+import { describeTarget } from './pg/mistaken.js'
 import { Recorder } from './pg/recorder.js'
 
 /** A pool of pg or pg-pool, known by its shape. */
@@ -31,8 +32,8 @@ export type PgOptions = DatabaseScope
 export function instrumentPool (pool: PgPoolLike, options: PgOptions = {}): () => void {
   const scope = readDatabaseScope('instrumentPool', options)
   if (!isPool(pool)) {
-    throw new MetricsError('FP_ERR_INVALID_TARGET', `instrumentPool expects a Pool of pg, got ${show(pool)}; ` +
-      'for TypeORM give instrumentPg(pg) as the option \'driver\', for @fastify/postgres pass fastify.pg.pool')
+    const advice = 'for TypeORM give instrumentPg(pg) as the option \'driver\', for @fastify/postgres pass fastify.pg.pool'
+    throw new MetricsError('FP_ERR_INVALID_TARGET', `instrumentPool expects a Pool of pg, got ${describeTarget(pool, advice)}`)
   }
   return instrument(pool, scope)
 }
@@ -46,7 +47,7 @@ export function instrumentPool (pool: PgPoolLike, options: PgOptions = {}): () =
 export function instrumentPg<T extends PgLike> (pg: T, options: PgOptions = {}): T {
   const scope = readDatabaseScope('instrumentPg', options)
   if (!isModule(pg)) {
-    throw new MetricsError('FP_ERR_INVALID_TARGET', `instrumentPg expects the module pg (import pg from 'pg'), got ${show(pg)}`)
+    throw new MetricsError('FP_ERR_INVALID_TARGET', `instrumentPg expects the module pg (import pg from 'pg'), got ${describeTarget(pg)}`)
   }
   // Made now, so that a registry where the metrics have no place says so here and not when a pool is made.
   return withPool(pg, scope, new Recorder(scope))
@@ -81,12 +82,21 @@ function withPool<T extends PgLike> (pg: T, scope: DatabaseScope, recorder: Reco
 }
 
 function isModule (value: unknown): value is PgLike {
-  return typeof value === 'object' && value !== null && typeof (value as Partial<PgLike>).Pool === 'function'
+  return typeof value === 'object' && value !== null && isReadable(() => typeof (value as Partial<PgLike>).Pool === 'function')
 }
 
 function isPool (value: unknown): value is PgPoolLike & Pool {
   if (typeof value !== 'object' || value === null) return false
   const pool = value as Partial<Record<keyof Pool, unknown>>
-  return typeof pool.connect === 'function' && typeof pool.on === 'function' &&
-    typeof pool.Client === 'function' && typeof pool.totalCount === 'number'
+  return isReadable(() => typeof pool.connect === 'function' && typeof pool.on === 'function' &&
+    typeof pool.Client === 'function' && typeof pool.totalCount === 'number')
+}
+
+/** What a question about a caller's object says; false where its getter or proxy throws. */
+function isReadable (ask: () => boolean): boolean {
+  try {
+    return ask()
+  } catch {
+    return false
+  }
 }

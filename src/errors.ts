@@ -1,5 +1,3 @@
-import { inspect } from 'node:util'
-
 /** Every error code this package throws. */
 export type ErrorCode =
   | 'FP_ERR_INVALID_OPTION'
@@ -30,8 +28,60 @@ export function invalidOption (owner: string, option: string, expected: string, 
   return new MetricsError('FP_ERR_INVALID_OPTION', `${owner} option '${option}' must be ${expected}, got ${show(got)}`)
 }
 
-/** A value as an error message shows it: one line, at most 120 characters. */
+/** Numbers of an array that a message lists; of a longer one it says how many there are. */
+const LISTED = 20
+const CLASS_NAME = /^[A-Za-z_$][\w$]{0,63}$/
+const OPTION_NAME = /^[A-Za-z_$][\w$.-]{0,63}$/
+
+/**
+ * A value as an error message shows it. Numbers, true, false, null and undefined are shown as they are, and arrays of such; of anything else
+ * only its kind and size, for a string, a key or a field may be a password. Never throws.
+ */
 export function show (value: unknown): string {
-  const text = inspect(value, { depth: 1, breakLength: Infinity })
-  return text.length > 120 ? `${text.slice(0, 117)}...` : text
+  try {
+    return isPlain(value) ? String(value) : kindOf(value)
+  } catch {
+    // A proxy or a getter of the caller's.
+    return 'an object that cannot be read'
+  }
+}
+
+/** The name of an option that a caller gave, where it may be one; else its length. */
+export function showName (name: string): string {
+  return OPTION_NAME.test(name) ? name : `<a name of ${counted(name.length, 'character')}>`
+}
+
+function kindOf (value: unknown): string {
+  if (typeof value === 'string') return value === '' ? "''" : `a string of ${counted(value.length, 'character')}`
+  if (typeof value === 'symbol') return 'a symbol'
+  if (typeof value === 'function') return /^class\b/.test(Function.prototype.toString.call(value)) ? 'a class' : 'a function'
+  if (Array.isArray(value)) return listOf(value)
+  const object = value as object
+  // A Fastify application has a `then` too.
+  if (object instanceof Promise || isCatchable(object)) return "a promise: is an 'await' missing?"
+  const prototype: unknown = Object.getPrototypeOf(object)
+  if (prototype === null || prototype === Object.prototype) {
+    const { length } = Object.keys(object)
+    return length === 0 ? '{}' : `an object with ${counted(length, 'key')}`
+  }
+  const { constructor } = prototype as { constructor?: unknown }
+  const name = typeof constructor === 'function' ? constructor.name : ''
+  return CLASS_NAME.test(name) && name !== 'Object' ? `an instance of ${name}` : 'an object'
+}
+
+function isCatchable ({ then, catch: caught }: { then?: unknown, catch?: unknown }): boolean {
+  return typeof then === 'function' && typeof caught === 'function'
+}
+
+function listOf (values: readonly unknown[]): string {
+  if (values.length === 0) return '[]'
+  return values.length <= LISTED && values.every(isPlain) ? `[ ${values.map(String).join(', ')} ]` : `an array of ${counted(values.length, 'element')}`
+}
+
+function isPlain (value: unknown): boolean {
+  return value === null || ['undefined', 'boolean', 'number', 'bigint'].includes(typeof value)
+}
+
+function counted (count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`
 }

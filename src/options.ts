@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { Scope } from './catalogue.js'
 import { readEndpoint, type EndpointOptions, type EndpointSettings } from './endpoint/settings.js'
-import { invalidOption } from './errors.js'
+import { invalidOption, showName } from './errors.js'
 import type { ExpositionSettings } from './exposition/index.js'
 import type { ExemplarSource } from './exemplars.js'
 import { HTTP_METRICS, type HttpMetricName } from './http/families.js'
@@ -9,13 +9,16 @@ import type { HttpSettings } from './http/instrument.js'
 import type { RouteNamer } from './http/route-label.js'
 import type { LabelResolver } from './http/user-labels.js'
 import { defaultRegistry, isLabelName, type RegistryLike } from './metrics/index.js'
-import { SCOPE_OPTIONS, isRecord, readScope } from './scope.js'
+import { entriesOf, isRecord, readGiven, refuseUnknown } from './given.js'
+import { REGISTER_OPTIONS, isOfServer, isRoutePrefix } from './loaders.js'
+import { SCOPE_OPTIONS, readScope } from './scope.js'
+import { pluginSpellings } from './spellings.js'
 
 /** Options of metricsPlugin; none is needed. */
 export interface MetricsPluginOptions {
   /** Where the metrics are: a registry of prom-client 15, @prometheus-io/client or @platformatic/prom-client. Default: prom-client's global one. */
   registry?: RegistryLike
-  /** Goes before the name of every metric of this package, the runtime metrics included. Default: ''. */
+  /** Goes before the name of every metric of this package, the runtime metrics included. One with a '/' is a prefix of routes, which a loader adds, and is ignored. Default: ''. */
   prefix?: string
   /** The route that serves the metrics: its path, or an object with any Fastify route options, or with a port of its own, or false for none. Default: '/metrics'. */
   endpoint?: string | EndpointOptions | false
@@ -58,6 +61,8 @@ export interface MetricsPluginOptions {
 
 /** Options, checked and complete. */
 export interface Settings {
+  /** Names of options that are not ours and that a loader added. */
+  readonly left: readonly string[]
   readonly scope: Scope & { readonly registry: RegistryLike, readonly prefix: string }
   readonly http: HttpSettings
   readonly endpoint: EndpointSettings | undefined
@@ -66,71 +71,95 @@ export interface Settings {
 }
 
 const OPTIONS = [...SCOPE_OPTIONS, 'endpoint', 'buckets', 'labels', 'route', 'excludeRoutes', 'metrics', 'runtime'] as const satisfies Array<keyof MetricsPluginOptions>
-/** What Fastify's register() takes beside a plugin's own options. */
-const OF_REGISTER = ['logLevel', 'logSerializers']
 const TAKEN_LABELS = ['method', 'route', 'status_code', 'le']
 
 /**
- * Checks the options and fills in the defaults; what the caller passed stays as it is.
+ * Checks the options and fills in the defaults; what the caller passed stays as it is. Options of Fastify's server and of its register() are not
+ * ours and are left out, and so is every other where a loader registered the plugin.
+ * @param isAutoloaded whether a loader did, where the options do not show it
  * @throws MetricsError FP_ERR_INVALID_OPTION
  */
-export function readOptions (options: MetricsPluginOptions): Settings {
-  for (const name of Object.keys(options)) {
-    if (!(OPTIONS as readonly string[]).includes(name) && !OF_REGISTER.includes(name)) {
-      throw invalidOption('metricsPlugin', name, `one of ${OPTIONS.join(', ')}`, (options as Record<string, unknown>)[name])
-    }
-  }
-  const { runtime = true, excludeRoutes = [], labels = {}, route, metrics = {}, buckets = {}, exemplars } = options
+export function readOptions (given: unknown, isAutoloaded = () => false): Settings {
+  const { values, unknown } = readGiven('metricsPlugin', '', given, [...OPTIONS, ...REGISTER_OPTIONS])
+  const ofNobody = unknown.filter((name) => !isOfServer(name))
+  const isLoaded = () => isRoutePrefix(values.prefix) || unknown.length > ofNobody.length || isAutoloaded()
+  if (ofNobody.length > 0 && !isLoaded()) refuseUnknown('metricsPlugin', '', given, ofNobody, `one of ${OPTIONS.join(', ')}`, pluginSpellings)
+  const { runtime = true, exemplars, endpoint: asked, logLevel, logSerializers } = values
+  const options = isRoutePrefix(values.prefix) ? { ...values, prefix: undefined } : values
   const { registry = defaultRegistry, prefix = '', maxSeries, nativeHistograms } = readScope('metricsPlugin', options)
   check('runtime', typeof runtime === 'boolean', 'true or false', runtime)
-  check('excludeRoutes', Array.isArray(excludeRoutes) && excludeRoutes.every((route) => typeof route === 'string' || route instanceof RegExp), 'an array of strings and regular expressions', excludeRoutes)
-  checkLabels(labels)
-  check('route', route === undefined || typeof route === 'function', 'a function of the request', route)
-  checkMetrics(metrics)
-  checkBuckets(buckets)
-  const endpoint = endpointOf(options.endpoint === false ? {} : options.endpoint ?? '/metrics')
+  check('route', values.route === undefined || typeof values.route === 'function', 'a function of the request', values.route)
+  const endpoint = endpointOf(asked, { logLevel, logSerializers })
   return {
+    left: ofNobody,
     scope: { registry, prefix, maxSeries, nativeHistograms },
-    http: { metrics, labels, route, excludeRoutes, exemplars, durationBuckets: buckets.duration, sizeBuckets: buckets.size },
-    endpoint: options.endpoint === false ? undefined : endpoint,
+    http: {
+      metrics: readMetrics(values.metrics),
+      labels: readLabels(values.labels),
+      // What it takes and gives cannot be seen; what it gives is checked each time.
+      route: values.route as HttpSettings['route'],
+      excludeRoutes: readRoutes(values.excludeRoutes),
+      // readScope has checked it; what a function takes and gives cannot be seen.
+      exemplars: exemplars as HttpSettings['exemplars'],
+      ...readBuckets(values.buckets)
+    },
+    endpoint: asked === false ? undefined : endpoint,
     exposition: endpoint.exposition,
-    runtime
+    runtime: runtime as boolean
   }
 }
 
-function endpointOf (endpoint: string | EndpointOptions): EndpointSettings {
-  if (typeof endpoint !== 'string') {
-    check('endpoint', isRecord(endpoint), "a path, an object with Fastify's route options, or false", endpoint)
-    return readEndpoint('metricsPlugin', 'endpoint.', endpoint)
+function endpointOf (endpoint: unknown, ofRegister: Readonly<Record<string, unknown>>): EndpointSettings {
+  if (endpoint === false || endpoint === undefined) return readEndpoint('metricsPlugin', 'endpoint.', ofRegister, ['counted'])
+  if (typeof endpoint === 'string') {
+    check('endpoint', endpoint.startsWith('/'), "a path that starts with '/'", endpoint)
+    return readEndpoint('metricsPlugin', 'endpoint.', { ...ofRegister, path: endpoint }, ['counted'])
   }
-  check('endpoint', endpoint.startsWith('/'), "a path that starts with '/'", endpoint)
-  return readEndpoint('metricsPlugin', 'endpoint.', { path: endpoint })
+  check('endpoint', isRecord(endpoint), "a path, an object with Fastify's route options, or false for no page", endpoint)
+  const settings = readEndpoint('metricsPlugin', 'endpoint.', endpoint, ['counted'])
+  return { ...settings, route: { ...ofRegister, ...settings.route } }
 }
 
-function checkLabels (labels: unknown): void {
+function readRoutes (routes: unknown = []): ReadonlyArray<string | RegExp> {
+  const expected = 'an array of strings and regular expressions'
+  check('excludeRoutes', Array.isArray(routes), expected, routes)
+  const read = entriesOf('metricsPlugin', 'excludeRoutes', routes as object).map(([, route]) => route)
+  check('excludeRoutes', read.every((route) => typeof route === 'string' || route instanceof RegExp), expected, routes)
+  return read as Array<string | RegExp>
+}
+
+function readLabels (labels: unknown = {}): Record<string, LabelResolver> {
   check('labels', isRecord(labels), 'an object of functions by label name', labels)
-  for (const [name, resolve] of Object.entries(labels as object)) {
-    check(`labels.${name}`, isLabelName(name) && !name.startsWith('__'), 'named with letters, digits and _, not starting with a digit or __', name)
-    check(`labels.${name}`, !TAKEN_LABELS.includes(name), `named other than ${TAKEN_LABELS.join(', ')}`, name)
-    check(`labels.${name}`, typeof resolve === 'function', 'a function of the request and the reply', resolve)
+  const read = entriesOf('metricsPlugin', 'labels', labels as object)
+  for (const [name, resolve] of read) {
+    const option = `labels.${showName(name)}`
+    check(option, isLabelName(name) && !name.startsWith('__'), 'named with letters, digits and _, not starting with a digit or __', resolve)
+    check(option, !TAKEN_LABELS.includes(name), `named other than ${TAKEN_LABELS.join(', ')}`, resolve)
+    check(option, typeof resolve === 'function', 'a function of the request and the reply', resolve)
   }
+  return Object.fromEntries(read) as Record<string, LabelResolver>
 }
 
-function checkMetrics (metrics: unknown): void {
+function readMetrics (metrics: unknown = {}): HttpSettings['metrics'] {
   check('metrics', isRecord(metrics), 'an object of true and false by metric name', metrics)
-  for (const [name, on] of Object.entries(metrics as object)) {
-    if (!(HTTP_METRICS as string[]).includes(name)) throw invalidOption('metricsPlugin', `metrics.${name}`, `one of ${HTTP_METRICS.join(', ')}`, on)
-    check(`metrics.${name}`, typeof on === 'boolean', 'true or false', on)
+  const read = entriesOf('metricsPlugin', 'metrics', metrics as object)
+  for (const [name, on] of read) {
+    const option = `metrics.${showName(name)}`
+    check(option, (HTTP_METRICS as string[]).includes(name), `one of ${HTTP_METRICS.join(', ')}`, on)
+    check(option, on === undefined || typeof on === 'boolean', 'true or false', on)
   }
+  return Object.fromEntries(read)
 }
 
-function checkBuckets (buckets: unknown): void {
+function readBuckets (buckets: unknown = {}): { durationBuckets: readonly number[] | undefined, sizeBuckets: readonly number[] | undefined } {
   check('buckets', isRecord(buckets), 'an object with duration and size', buckets)
-  for (const [name, bounds] of Object.entries(buckets as object)) {
-    if (name !== 'duration' && name !== 'size') throw invalidOption('metricsPlugin', `buckets.${name}`, 'duration or size', bounds)
+  const { values: { duration, size }, unknown } = readGiven('metricsPlugin', 'buckets.', buckets, ['duration', 'size'])
+  refuseUnknown('metricsPlugin', 'buckets.', buckets, unknown, 'duration or size', new Map())
+  for (const [name, bounds] of Object.entries({ duration, size })) {
     const grows = Array.isArray(bounds) && bounds.length > 0 && bounds.every((bound, i) => Number.isFinite(bound) && (i === 0 || bound > bounds[i - 1]))
     check(`buckets.${name}`, bounds === undefined || grows, 'an array of finite numbers, each greater than the one before', bounds)
   }
+  return { durationBuckets: duration as readonly number[] | undefined, sizeBuckets: size as readonly number[] | undefined }
 }
 
 function check (option: string, right: boolean, expected: string, got: unknown): void {

@@ -1,13 +1,17 @@
-import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { collectDefaultMetrics } from 'prom-client'
+import { Clearing, type Held } from './clearing.js'
 import { serveMetrics } from './endpoint/route.js'
 import { listen, type MetricsServer } from './endpoint/server.js'
+import { showName } from './errors.js'
 import { FORMATS } from './exposition/index.js'
 import { instrumentHttp } from './http/instrument.js'
 import type { RegistryLike } from './metrics/index.js'
+import { isAutoloaded } from './loaders.js'
 import { readOptions, type MetricsPluginOptions } from './options.js'
 import { observedExposition } from './scrapes.js'
+import { beginTenancy } from './tenants.js'
 import { Trouble } from './trouble.js'
 
 /** What `fastify.metrics` is. */
@@ -28,19 +32,33 @@ declare module 'fastify' {
   }
 }
 
+const NAME = 'fastify-prometheus'
 /** Tells our decorator from one that another plugin put under the same name, which Fastify refuses to replace. */
 const OURS = Symbol.for('fastify-prometheus.metrics')
 
 async function metrics (fastify: FastifyInstance, options: MetricsPluginOptions): Promise<void> {
-  const { scope, http, endpoint, exposition: exposed, runtime } = readOptions(options)
+  const { left, scope, http, endpoint, exposition: exposed, runtime } = readOptions(options, () => isAutoloaded(fastify, NAME))
+  // A logger of the user's own levels need not have these.
+  const log: Partial<FastifyBaseLogger> = fastify.log
+  if (left.length > 0) log.warn?.(`fastify-prometheus leaves out options that it does not have, as a loader may add some: ${left.map(showName).join(', ')}`)
   if (fastify.hasDecorator('metrics') && OURS in fastify.metrics) {
-    fastify.log.warn('fastify-prometheus is registered already; its first registration counts and this one does nothing')
+    log.warn?.('fastify-prometheus is registered already; its first registration counts and this one does nothing')
     return
   }
 
   const { registry, prefix } = scope
-  const trouble = new Trouble(scope, (message, err) => fastify.log.warn({ err }, message))
-  const exposition = observedExposition(scope, exposed, trouble)
+  const trouble = new Trouble(scope, (message, err) => log.warn?.({ err }, message))
+  const tenancy = beginTenancy(registry, prefix, fastify.server)
+  if (tenancy.isShared) {
+    log.warn?.("another open application of this process writes to the same registry, so the numbers of both are added up; give each its own with the option 'registry: new Registry()', of prom-client")
+  }
+  const clearing = Clearing.of(registry)
+  const endClearing = clearing.begin(prefix)
+  fastify.addHook('onClose', async () => {
+    tenancy.end()
+    endClearing()
+  })
+  const exposition = clearing.mended(observedExposition(scope, exposed, trouble))
   let server: MetricsServer | undefined
   const decorator: FastifyMetrics & { [OURS]: true } = {
     [OURS]: true,
@@ -56,20 +74,26 @@ async function metrics (fastify: FastifyInstance, options: MetricsPluginOptions)
     const { port, ...route } = endpoint
     fastify.addHook('onReady', async () => {
       server = await listen(port, route, exposition)
-      fastify.log.info(`metrics are at ${server.url}`)
+      log.info?.(`metrics are at ${server.url}`)
     })
     fastify.addHook('onClose', async () => { await server?.close() })
   } else if (endpoint !== undefined) {
     serveMetrics(fastify, endpoint, exposition)
   }
-  if (runtime && registry.getSingleMetric(`${prefix}process_cpu_user_seconds_total`) === undefined) {
-    // prom-client asks for its own Registry, and calls on it what every registry of this shape has.
-    collectDefaultMetrics({ register: registry as never, prefix })
-  }
+  if (runtime) clearing.keep(collectRuntime(registry, prefix))
+}
+
+/** Puts prom-client's default metrics into a registry that has none. @returns those it put there */
+function collectRuntime (registry: RegistryLike, prefix: string): Held[] {
+  if (registry.getSingleMetric(`${prefix}process_cpu_user_seconds_total`) !== undefined) return []
+  const before = new Set(registry.getMetricsAsArray())
+  // prom-client asks for its own Registry, and calls on it what every registry of this shape has.
+  collectDefaultMetrics({ register: registry as never, prefix })
+  return (registry.getMetricsAsArray() as Held[]).filter((metric) => !before.has(metric))
 }
 
 /**
  * The Fastify plugin: observes every request and serves the metrics.
  * @throws MetricsError FP_ERR_INVALID_OPTION at registration, FP_ERR_METRIC_CONFLICT where the registry holds something else under a name of ours
  */
-export const metricsPlugin: FastifyPluginAsync<MetricsPluginOptions> = fp(metrics, { fastify: '5.x', name: 'fastify-prometheus' })
+export const metricsPlugin: FastifyPluginAsync<MetricsPluginOptions> = fp(metrics, { fastify: '5.x', name: NAME })

@@ -1,6 +1,7 @@
 import type { Scope } from './catalogue.js'
-import { MetricsError, invalidOption, show } from './errors.js'
-import { isGrowthFactor, isMetricName, isRegistry } from './metrics/index.js'
+import { invalidOption } from './errors.js'
+import { isRecord, readGiven, refuseUnknown } from './given.js'
+import { isGrowthFactor, isMetricName, isRegistry, type RegistryLike } from './metrics/index.js'
 
 /** The options that say where metrics go, what they are named and what they hold, by name. */
 export const SCOPE_OPTIONS = ['registry', 'prefix', 'maxSeries', 'nativeHistograms', 'exemplars'] as const satisfies ReadonlyArray<keyof Scope>
@@ -14,7 +15,7 @@ const NATIVE_OPTIONS = ['growthFactor', 'classicBuckets']
  */
 export function readScope (owner: string, options: { readonly [K in keyof Scope]?: unknown }): Scope {
   const { registry, prefix, maxSeries, nativeHistograms, exemplars } = options
-  if (registry !== undefined && !isRegistry(registry)) throw invalidOption(owner, 'registry', "a registry of prom-client's shape", registry)
+  if (registry !== undefined && !canBeRegistry(registry)) throw invalidOption(owner, 'registry', "a registry of prom-client's shape", registry)
   if (prefix !== undefined && prefix !== '' && !isMetricName(prefix)) {
     throw invalidOption(owner, 'prefix', "letters, digits, '_' and ':', not starting with a digit", prefix)
   }
@@ -32,27 +33,14 @@ export function readScope (owner: string, options: { readonly [K in keyof Scope]
   }
 }
 
-/**
- * That options are an object, and that each is known.
- * @param known their names
- * @throws MetricsError FP_ERR_INVALID_OPTION
- */
-export function refuseUnknownOptions (owner: string, options: unknown, known: readonly string[]): asserts options is Record<string, unknown> {
-  if (!isRecord(options)) throw new MetricsError('FP_ERR_INVALID_OPTION', `${owner} options must be an object, got ${show(options)}`)
-  for (const [name, value] of Object.entries(options)) {
-    if (!known.includes(name)) throw invalidOption(owner, name, `left out; the options are ${known.join(', ')}`, value)
-  }
-}
-
 function readNativeHistograms (owner: string, given: unknown): Scope['nativeHistograms'] {
   if (given === undefined || typeof given === 'boolean' || isGrowthFactor(given)) return given
   if (!isRecord(given)) {
     throw invalidOption(owner, 'nativeHistograms', 'true, false, a growth factor greater than 1 or an object with growthFactor and classicBuckets', given)
   }
-  for (const [name, value] of Object.entries(given)) {
-    if (!NATIVE_OPTIONS.includes(name)) throw invalidOption(owner, `nativeHistograms.${name}`, `left out; the options are ${NATIVE_OPTIONS.join(', ')}`, value)
-  }
-  const { growthFactor, classicBuckets } = given
+  const { values, unknown } = readGiven(owner, 'nativeHistograms.', given, NATIVE_OPTIONS)
+  refuseUnknown(owner, 'nativeHistograms.', given, unknown, `left out; the options are ${NATIVE_OPTIONS.join(', ')}`, new Map())
+  const { growthFactor, classicBuckets } = values
   if (growthFactor !== undefined && !isGrowthFactor(growthFactor)) {
     throw invalidOption(owner, 'nativeHistograms.growthFactor', 'a finite number greater than 1', growthFactor)
   }
@@ -66,7 +54,11 @@ function isCount (value: unknown): value is number {
   return Number.isInteger(value) && (value as number) > 0
 }
 
-/** Whether it is an object of options. */
-export function isRecord (value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+function canBeRegistry (value: unknown): value is RegistryLike {
+  try {
+    return isRegistry(value)
+  } catch {
+    // A proxy of the caller's.
+    return false
+  }
 }

@@ -1,13 +1,17 @@
 import { DatabaseMetrics, readDatabaseScope, type DatabaseScope } from '../../src/database/metrics.js'
-import { MetricsError, invalidOption, show } from '../../src/errors.js'
+import { MetricsError, invalidOption } from '../../src/errors.js'
+import { readKnown } from '../../src/given.js'
+import { SCOPE_OPTIONS } from '../../src/scope.js'
 import { shadowMethod, type Method } from '../../src/shadow.js'
+import { databaseSpellings } from '../../src/spellings.js'
 import { Trouble } from '../../src/trouble.js'
 import { instrumentPool, type PgPoolLike } from '../pg.js'
+import { describeTarget } from '../pg/mistaken.js'
 import { MigrationGauges } from './migrations.js'
 import type { ModelTarget } from './models.js'
 import { Pools } from './pools.js'
 import { querySubscriber } from './queries.js'
-import type { DataSourceLike } from './shapes.js'
+import { isDataSource, type DataSourceLike } from './shapes.js'
 import { claimsOf, modelOpsSubscriber, type ModelOpsOptions } from './subscriber.js'
 
 /** The options of instrumentDataSource. */
@@ -43,7 +47,7 @@ const POOLED = new Set(['postgres', 'cockroachdb'])
  */
 export function instrumentDataSource (dataSource: DataSourceLike, options: InstrumentDataSourceOptions = {}): () => void {
   if (!isDataSource(dataSource)) {
-    throw new MetricsError('FP_ERR_INVALID_TARGET', `instrumentDataSource needs a TypeORM DataSource, got ${show(dataSource)}`)
+    throw new MetricsError('FP_ERR_INVALID_TARGET', `instrumentDataSource needs a TypeORM DataSource, got ${describeTarget(dataSource)}`)
   }
   return (instrumentationOf(dataSource) ?? new Instrumentation(dataSource, readOptions(options))).undo
 }
@@ -56,7 +60,8 @@ export function instrumentDataSource (dataSource: DataSourceLike, options: Instr
 export async function refreshMigrations (dataSource: DataSourceLike): Promise<void> {
   const instrumentation = isDataSource(dataSource) ? instrumentationOf(dataSource) : undefined
   if (instrumentation === undefined) {
-    throw new MetricsError('FP_ERR_INVALID_TARGET', `refreshMigrations needs a data source that instrumentDataSource was given, got ${show(dataSource)}`)
+    const got = isDataSource(dataSource) ? 'one that it was not: call instrumentDataSource(dataSource) first' : describeTarget(dataSource)
+    throw new MetricsError('FP_ERR_INVALID_TARGET', `refreshMigrations needs a data source that instrumentDataSource was given, got ${got}`)
   }
   await instrumentation.refresh()
 }
@@ -192,20 +197,14 @@ interface Options {
   count: ModelOpsOptions['count']
 }
 
-function readOptions (options: InstrumentDataSourceOptions): Options {
-  if (typeof options !== 'object' || (options as unknown) === null || Array.isArray(options)) {
-    throw new MetricsError('FP_ERR_INVALID_OPTION', `instrumentDataSource options must be an object, got ${show(options)}`)
-  }
+const OPTIONS = ['alias', 'buckets', 'migrations', 'models', 'count', ...SCOPE_OPTIONS]
+
+function readOptions (given: unknown): Options {
+  const options = readKnown('instrumentDataSource', given, OPTIONS, databaseSpellings)
   const { migrations = true, models, count, ...scope } = options
   if (typeof migrations !== 'boolean') throw invalidOption('instrumentDataSource', 'migrations', 'true or false', migrations)
-  return { scope: readDatabaseScope('instrumentDataSource', scope), migrations, models, count }
-}
-
-function isDataSource (value: unknown): value is DataSourceLike {
-  if (typeof value !== 'object' || value === null) return false
-  const { options, driver, subscribers, initialize, createQueryRunner } = value as Partial<DataSourceLike>
-  return typeof options?.type === 'string' && typeof driver === 'object' && Array.isArray(subscribers) &&
-    typeof initialize === 'function' && typeof createQueryRunner === 'function'
+  // What modelOpsSubscriber is given, it checks itself.
+  return { scope: readDatabaseScope('instrumentDataSource', scope), migrations, models: models as Options['models'], count: count as Options['count'] }
 }
 
 function instrumentationOf (dataSource: DataSourceLike): Instrumentation | undefined {

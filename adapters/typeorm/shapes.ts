@@ -69,3 +69,16 @@ export interface QueryResultEventLike extends QueryEventLike {
 export function dataSourceOf (event: EventLike): DataSourceLike {
   return (event.dataSource ?? event.connection) as DataSourceLike
 }
+
+/** Whether it is a data source; false for what cannot be read, too. */
+export function isDataSource (value: unknown): value is DataSourceLike {
+  if (typeof value !== 'object' || value === null) return false
+  try {
+    const { options, driver, subscribers, initialize, createQueryRunner } = value as Partial<DataSourceLike>
+    return typeof options?.type === 'string' && typeof driver === 'object' && Array.isArray(subscribers) &&
+      typeof initialize === 'function' && typeof createQueryRunner === 'function'
+  } catch {
+    // A getter or a proxy of the caller's.
+    return false
+  }
+}

@@ -1,11 +1,13 @@
 import { metric, type Scope } from '../../src/catalogue.js'
-import { invalidOption, type MetricsError } from '../../src/errors.js'
+import { MetricsError, invalidOption } from '../../src/errors.js'
 import type { Counter, CounterChild } from '../../src/metrics/index.js'
-import { readScope, refuseUnknownOptions } from '../../src/scope.js'
+import { readKnown } from '../../src/given.js'
+import { readScope } from '../../src/scope.js'
+import { modelSpellings } from '../../src/spellings.js'
 import { Trouble } from '../../src/trouble.js'
 import { Ledger } from './ledger.js'
 import { Models, type ModelTarget } from './models.js'
-import { dataSourceOf, type DataSourceLike, type EntityEventLike, type EntityMetadataLike, type EventLike, type QueryResultEventLike } from './shapes.js'
+import { dataSourceOf, isDataSource, type DataSourceLike, type EntityEventLike, type EntityMetadataLike, type EventLike, type QueryResultEventLike } from './shapes.js'
 
 /** The options of modelOpsSubscriber. */
 export interface ModelOpsOptions extends Pick<Scope, 'registry' | 'prefix' | 'maxSeries'> {
@@ -57,7 +59,7 @@ const OPTIONS = ['count', 'registry', 'prefix', 'maxSeries']
  * @throws MetricsError FP_ERR_INVALID_OPTION, FP_ERR_METRIC_CONFLICT
  */
 export function modelOpsSubscriber (models: ModelTarget | readonly ModelTarget[] = '*', options: ModelOpsOptions = {}): ModelOpsSubscriber {
-  const asked = new Models('modelOpsSubscriber', models)
+  const asked = readModels(models)
   const { scope, count } = readOptions(options)
   const operations = new ModelOperations(asked, scope, count)
   const subscriber: ModelOpsSubscriber = {
@@ -81,8 +83,29 @@ export function claimsOf (subscriber: object): Claims | undefined {
   return (subscriber as { [CLAIMS]?: Claims })[CLAIMS]
 }
 
-function readOptions (options: unknown): { scope: Scope, count: 'committed' | 'attempted' } {
-  refuseUnknownOptions('modelOpsSubscriber', options, OPTIONS)
+function readModels (models: unknown): Models {
+  if (isDataSource(models)) {
+    throw invalidOption('modelOpsSubscriber', 'models', "models and no data source: write dataSource.subscribers.push(modelOpsSubscriber('walk'))", models)
+  }
+  let list: unknown[]
+  try {
+    list = Array.isArray(models) ? [...models] : [models]
+  } catch {
+    // A proxy of the caller's, that is refused as no model below.
+    list = [models]
+  }
+  // A name becomes a label, and the address of a database may hold its password.
+  if (list.some((model) => typeof model === 'string' && model.includes('://'))) throw invalidOption('modelOpsSubscriber', 'models', 'named as entities are, and no address', models)
+  try {
+    return new Models('modelOpsSubscriber', list)
+  } catch (error) {
+    if (error instanceof MetricsError) throw error
+    throw invalidOption('modelOpsSubscriber', 'models', 'readable', models)
+  }
+}
+
+function readOptions (given: unknown): { scope: Scope, count: 'committed' | 'attempted' } {
+  const options = readKnown('modelOpsSubscriber', given, OPTIONS, modelSpellings)
   const { count = 'committed' } = options
   if (count !== 'committed' && count !== 'attempted') throw invalidOption('modelOpsSubscriber', 'count', "'committed' or 'attempted'", count)
   return { scope: readScope('modelOpsSubscriber', options), count }

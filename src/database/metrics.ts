@@ -2,7 +2,9 @@ import { metric, type Scope } from '../catalogue.js'
 import { invalidOption } from '../errors.js'
 import { QueryExemplars } from '../exemplars.js'
 import type { Counter, CounterChild, HistogramChild, Labels } from '../metrics/index.js'
-import { SCOPE_OPTIONS, readScope, refuseUnknownOptions } from '../scope.js'
+import { readKnown } from '../given.js'
+import { SCOPE_OPTIONS, readScope } from '../scope.js'
+import { databaseSpellings } from '../spellings.js'
 import { operations, type Operation } from './operation.js'
 
 /** What every database adapter takes. */
@@ -20,8 +22,8 @@ const OPTIONS = ['alias', 'buckets', ...SCOPE_OPTIONS]
  * @param owner the public function they were given to
  * @throws MetricsError FP_ERR_INVALID_OPTION for an option that is unknown or of no use
  */
-export function readDatabaseScope (owner: string, options: unknown = {}): DatabaseScope {
-  refuseUnknownOptions(owner, options, OPTIONS)
+export function readDatabaseScope (owner: string, given: unknown = {}): DatabaseScope {
+  const options = readKnown(owner, given, OPTIONS, databaseSpellings)
   const { alias, buckets } = options
   if (alias !== undefined && (typeof alias !== 'string' || alias === '')) throw invalidOption(owner, 'alias', 'a name', alias)
   if (buckets !== undefined && !areBuckets(buckets)) throw invalidOption(owner, 'buckets', 'an array of growing numbers', buckets)

@@ -1,8 +1,8 @@
 import Fastify, { type FastifyInstance } from 'fastify'
+import cluster from 'node:cluster'
 import type { AddressInfo } from 'node:net'
 import { MetricsError } from '../errors.js'
-import type { Exposition } from '../exposition/index.js'
-import { serveMetrics } from './route.js'
+import { serveMetrics, type Pages } from './route.js'
 import type { PortSettings, RouteSettings } from './settings.js'
 
 /** A server that serves nothing but metrics. */
@@ -20,13 +20,14 @@ export interface MetricsServer {
  * Serves the page, and /-/healthy as Prometheus' own servers do, on the first port that is free.
  * @throws MetricsError FP_ERR_PORT_TAKEN when none is, and whatever else keeps a server from listening
  */
-export async function listen ({ from, to, host }: PortSettings, route: RouteSettings, exposition: Exposition): Promise<MetricsServer> {
+export async function listen ({ from, to, host }: PortSettings, route: RouteSettings, pages: Pages): Promise<MetricsServer> {
   for (let port = from; port <= to; port++) {
     const server = Fastify({ forceCloseConnections: true })
-    serveMetrics(server, { ...route, counted: true }, exposition)
+    serveMetrics(server, { ...route, counted: true }, pages)
     server.get('/-/healthy', async (_request, reply) => await reply.type('text/plain').send('Healthy\n'))
     try {
-      await server.listen({ port, host })
+      // In a cluster all workers would share one port, and a scraper get the numbers of any.
+      await server.listen({ port, host, exclusive: true })
       return described(server, host, route.path)
     } catch (error) {
       await server.close()
@@ -35,7 +36,7 @@ export async function listen ({ from, to, host }: PortSettings, route: RouteSett
     }
   }
   throw new MetricsError('FP_ERR_PORT_TAKEN', `${from === to ? `port ${from}` : `each of the ports ${from} to ${to}`} of ${host} is taken or not ours to use; ` +
-    "free one, or give 'port' another or a range of them")
+    (cluster.isWorker ? "each worker of a cluster needs one of its own: give 'port' a range, { from, to }" : "free one, or give 'port' another or a range, { from, to }"))
 }
 
 function described (server: FastifyInstance, host: string, path: string): MetricsServer {

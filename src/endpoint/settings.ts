@@ -1,8 +1,10 @@
 import type { RouteShorthandOptions } from 'fastify'
 import { invalidOption } from '../errors.js'
 import type { ExpositionSettings } from '../exposition/index.js'
+import { isRecord, readGiven, refuseUnknown } from '../given.js'
+import { endpointSpellings } from '../spellings.js'
 
-/** Where the metrics are served, and how: any Fastify route option, and these. */
+/** Where the metrics are served, and how: any Fastify route option but `method`, `url` and `handler`, and these. */
 export interface PageOptions extends RouteShorthandOptions {
   /** Default: '/metrics'. */
   path?: string
@@ -14,7 +16,7 @@ export interface PageOptions extends RouteShorthandOptions {
 
 /** A port for the metrics alone. */
 export interface PortOptions {
-  /** A port, or the first free one of a range; 0 is any that is free. */
+  /** A port, or the first free one of a range; 0 is any that is free. It is this process' alone, in a cluster too: there each worker takes its own of the range. */
   port: number | { from: number, to: number }
   /** The address to listen on: '0.0.0.0' for all. Default: '127.0.0.1'. */
   host?: string
@@ -50,38 +52,67 @@ export interface EndpointSettings extends RouteSettings {
 
 const MAX_SCRAPES = 10
 const HIGHEST_PORT = 65_535
+const OPTIONS = ['path', 'maxScrapes', 'created', 'port', 'host']
+
+/** Every option that a route of Fastify 5 may have beside its method, URL and handler (fastify/types/route.d.ts, RouteShorthandOptions). */
+export const ROUTE_OPTIONS = [
+  'schema', 'attachValidation', 'exposeHeadRoute', 'validatorCompiler', 'serializerCompiler', 'bodyLimit', 'handlerTimeout', 'logLevel', 'logSerializers', 'config',
+  'constraints', 'prefixTrailingSlash', 'errorHandler', 'childLoggerFactory', 'schemaErrorFormatter', 'onRequest', 'preParsing', 'preValidation', 'preHandler',
+  'preSerialization', 'onSend', 'onResponse', 'onTimeout', 'onError', 'onRequestAbort'
+] as const satisfies ReadonlyArray<keyof RouteShorthandOptions>
+
+/** What plugins read at the top of a route: @fastify/helmet, compress, response-validation, websocket and sse. Others read its `config`. */
+export const PLUGIN_ROUTE_OPTIONS = ['helmet', 'compress', 'decompress', 'responseValidation', 'responseStatusCodeValidation', 'websocket', 'wsHandler', 'sse'] as const
+
+const OF_ROUTES = [...ROUTE_OPTIONS, ...PLUGIN_ROUTE_OPTIONS]
+
+/** An address, and no URL: letters, digits, dots, colons, and what a scope of IPv6 has. */
+const ADDRESS = /^[\w.:%-]+$/
 
 /**
  * Checks the options of an endpoint and fills in the defaults.
  * @param owner the public function they were given to
  * @param at what stands before an option's name there, 'endpoint.'
+ * @param more names of options that it has beside those of PageOptions and PortOptions
  * @throws MetricsError FP_ERR_INVALID_OPTION
  */
-export function readEndpoint (owner: string, at: string, options: EndpointOptions): EndpointSettings {
+export function readEndpoint (owner: string, at: string, options: unknown, more: readonly string[] = []): EndpointSettings {
   const check = (name: string, right: boolean, expected: string, got: unknown) => {
     if (!right) throw invalidOption(owner, at + name, expected, got)
   }
-  const { path = '/metrics', counted = false, maxScrapes = MAX_SCRAPES, created = true, port, host, ...route } = options
+  const ours = [...OPTIONS, ...more]
+  const { values, unknown } = readGiven(owner, at, options, [...ours, ...OF_ROUTES])
+  refuseUnknown(owner, at, options, unknown, `one of ${ours.join(', ')}, or an option of a Fastify route; what a hook of your own reads goes into '${at}config'`, endpointSpellings(at))
+  const { path = '/metrics', counted = false, maxScrapes = MAX_SCRAPES, created = true, port, host, config } = values
   check('path', typeof path === 'string' && path.startsWith('/'), "a path that starts with '/'", path)
   check('counted', typeof counted === 'boolean', 'true or false', counted)
-  check('maxScrapes', Number.isInteger(maxScrapes) && maxScrapes > 0, 'a whole number from 1 on', maxScrapes)
+  check('maxScrapes', Number.isInteger(maxScrapes) && (maxScrapes as number) > 0, 'a whole number from 1 on', maxScrapes)
   check('created', typeof created === 'boolean', 'true or false', created)
-  check('host', host === undefined || (typeof host === 'string' && host !== ''), 'an address', host)
+  check('host', host === undefined || (typeof host === 'string' && ADDRESS.test(host)), "an address or a name, '0.0.0.0' or 'localhost', and no URL", host)
   check('host', host === undefined || port !== undefined, "left out where there is no 'port'", host)
-  check('port', port === undefined || portsOf(port) !== undefined, `a port, or { from, to } for the first free one of them, from 0 to ${HIGHEST_PORT}`, port)
   const ports = portsOf(port)
+  check('port', port === undefined || ports !== undefined, `a port, or { from, to } for the first free one of them, from 0 to ${HIGHEST_PORT}`, port)
+  check('config', config === undefined || isRecord(config), "an object, as a route's", config)
   return {
-    path,
-    counted,
-    route,
-    exposition: { maxScrapes, created },
-    port: ports === undefined ? undefined : { ...ports, host: host ?? '127.0.0.1' }
+    path: path as string,
+    counted: counted as boolean,
+    // Fastify checks these itself.
+    route: Object.fromEntries(OF_ROUTES.flatMap((name) => values[name] === undefined ? [] : [[name, values[name]]])) as RouteShorthandOptions,
+    exposition: { maxScrapes: maxScrapes as number, created: created as boolean },
+    port: ports === undefined ? undefined : { ...ports, host: (host as string | undefined) ?? '127.0.0.1' }
   }
 }
 
 function portsOf (port: unknown): { from: number, to: number } | undefined {
-  const { from, to } = (typeof port === 'number' ? { from: port, to: port } : port ?? {}) as { from?: unknown, to?: unknown }
-  return isPort(from) && isPort(to) && from <= to ? { from, to } : undefined
+  if (isPort(port)) return { from: port, to: port }
+  if (!isRecord(port)) return undefined
+  try {
+    const { from, to, ...others } = port
+    return isPort(from) && isPort(to) && from <= to && Object.keys(others).length === 0 ? { from, to } : undefined
+  } catch {
+    // A getter or a proxy of the caller's.
+    return undefined
+  }
 }
 
 function isPort (port: unknown): port is number {

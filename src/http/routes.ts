@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import type { FastifyContextConfig, FastifyRequest } from 'fastify'
-import { MetricsError, show } from '../errors.js'
+import { invalidOption } from '../errors.js'
+import { isRecord, readGiven, refuseUnknown } from '../given.js'
 import type { CounterChild, HistogramChild, Labels } from '../metrics/index.js'
 import { ExchangeList } from './exchange.js'
 import type { HttpFamilies } from './families.js'
@@ -196,17 +197,17 @@ const ROUTE_OPTIONS = ['route', 'longLived']
 export function checkRouteConfig (url: string, config: FastifyContextConfig | undefined): void {
   const said: unknown = config?.metrics
   if (said === undefined || said === false) return
-  const refuse = (option: string, expected: string, got: unknown) => {
-    throw new MetricsError('FP_ERR_INVALID_OPTION', `route '${url}' option '${option}' must be ${expected}, got ${show(got)}`)
-  }
-  if (typeof said !== 'object' || said === null || Array.isArray(said)) return refuse('config.metrics', "false or { route: 'name' }", said)
-  for (const [name, value] of Object.entries(said)) {
-    if (!ROUTE_OPTIONS.includes(name)) refuse(`config.metrics.${name}`, `left out; the options are ${ROUTE_OPTIONS.join(', ')}`, value)
-  }
-  const { route, longLived } = said as { route?: unknown, longLived?: unknown }
-  if (route !== undefined && (typeof route !== 'string' || route === '')) refuse('config.metrics', "false or { route: 'name' }", said)
-  if (longLived !== undefined && typeof longLived !== 'boolean') refuse('config.metrics.longLived', 'true or false', longLived)
+  const owner = `route '${url}'`
+  const wrong = () => invalidOption(owner, 'config.metrics', "false or { route: 'name' }", said)
+  if (!isRecord(said)) throw wrong()
+  const { values, unknown } = readGiven(owner, 'config.metrics.', said, ROUTE_OPTIONS)
+  refuseUnknown(owner, 'config.metrics.', said, unknown, `left out; the options are ${ROUTE_OPTIONS.join(', ')}`, NO_SPELLINGS)
+  const { route, longLived } = values
+  if (route !== undefined && (typeof route !== 'string' || route === '')) throw wrong()
+  if (longLived !== undefined && typeof longLived !== 'boolean') throw invalidOption(owner, 'config.metrics.longLived', 'true or false', longLived)
 }
+
+const NO_SPELLINGS: ReadonlyMap<string, string> = new Map()
 
 /** Checked when the route was registered, where that was after the plugin; before, anything may be there. */
 function settingsOf (config: FastifyContextConfig | undefined): { readonly route?: string, readonly longLived?: boolean } | undefined {

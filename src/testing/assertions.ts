@@ -2,7 +2,7 @@ import { AssertionError } from 'node:assert'
 import { invalidOption } from '../errors.js'
 import type { Labels, RegistryLike } from '../metrics/index.js'
 import { describe } from './description.js'
-import { snapshot, seriesName, type Snapshot } from './snapshot.js'
+import { checkRegistry, snapshot, seriesName, type Snapshot } from './snapshot.js'
 
 /*
  * Assertions on the series of a registry. Each is async (await it: an assertion nobody waits for proves nothing) and fails with
@@ -16,6 +16,7 @@ import { snapshot, seriesName, type Snapshot } from './snapshot.js'
  * @throws AssertionError, or MetricsError FP_ERR_INVALID_OPTION for an argument that cannot be used
  */
 export async function assertSeries (registry: RegistryLike, name: string, labels: Labels, expected: number): Promise<void> {
+  checkRegistry('assertSeries', registry)
   checkSeries('assertSeries', name, labels)
   checkNumber('assertSeries', 'expected', expected)
   const now = await snapshot(registry)
@@ -32,6 +33,7 @@ export async function assertSeries (registry: RegistryLike, name: string, labels
  * @throws AssertionError, or MetricsError FP_ERR_INVALID_OPTION for an argument that cannot be used
  */
 export async function assertSeriesChanged (registry: RegistryLike, before: Snapshot, name: string, labels: Labels, delta: number): Promise<void> {
+  checkRegistry('assertSeriesChanged', registry)
   checkNumber('assertSeriesChanged', 'delta', delta)
   const { now, from, to } = await change(assertSeriesChanged, registry, before, name, labels)
   if (equal(to, from + delta)) return
@@ -76,8 +78,9 @@ function fail (assertion: Assertion, message: string, actual: unknown, expected:
 
 /** What a series was and is. */
 async function change (assertion: Assertion, registry: RegistryLike, before: Snapshot, name: string, labels: Labels): Promise<{ now: Snapshot, from: number, to: number }> {
+  checkRegistry(assertion.name, registry)
   checkSeries(assertion.name, name, labels)
-  if (typeof before?.value !== 'function') throw invalidOption(assertion.name, 'before', "what 'await snapshot(registry)' gave", before)
+  if (!isSnapshot(before)) throw invalidOption(assertion.name, 'before', "what 'await snapshot(registry)' gave", before)
   const now = await snapshot(registry)
   const [from, to] = [before.value(name, labels), now.value(name, labels)]
   if (from === undefined && to === undefined && (now.samples(name) === undefined || now.unknownLabels(name, labels).length > 0)) {
@@ -94,7 +97,27 @@ function equal (a: number, b: number): boolean {
 
 function checkSeries (owner: string, name: string, labels: Labels): void {
   if (typeof name !== 'string') throw invalidOption(owner, 'name', 'the name of a series', name)
-  if (typeof labels !== 'object' || labels === null) throw invalidOption(owner, 'labels', 'an object of label values, {} for none', labels)
+  if (!areLabels(labels)) throw invalidOption(owner, 'labels', 'an object of label values, {} for none', labels)
+}
+
+function areLabels (labels: unknown): boolean {
+  try {
+    return typeof labels === 'object' && labels !== null && !Array.isArray(labels) &&
+      Object.values(labels).every((value) => ['string', 'number', 'boolean', 'undefined'].includes(typeof value))
+  } catch {
+    // A getter or a proxy of the caller's.
+    return false
+  }
+}
+
+/** Of whichever copy of this package. */
+function isSnapshot (before: unknown): before is Snapshot {
+  try {
+    const { value, samples } = before as Partial<Snapshot>
+    return typeof value === 'function' && typeof samples === 'function'
+  } catch {
+    return false
+  }
 }
 
 function checkNumber (owner: string, argument: string, value: unknown): void {

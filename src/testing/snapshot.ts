@@ -79,13 +79,28 @@ export class Snapshot {
  * @throws MetricsError FP_ERR_INVALID_OPTION when it is no registry
  */
 export async function snapshot (registry: RegistryLike): Promise<Snapshot> {
-  if (!isRegistry(registry)) throw invalidOption('snapshot', 'registry', "a registry of prom-client's shape", registry)
+  checkRegistry('snapshot', registry)
   const states = await registry.getMetricsAsJSON() as MetricState[]
   const labelNames = new Map<string, readonly string[]>()
   for (const metric of registry.getMetricsAsArray() as Array<{ name: string, labelNames?: unknown }>) {
     if (Array.isArray(metric.labelNames)) labelNames.set(metric.name, metric.labelNames)
   }
   return new Snapshot(states, labelNames, registry.contentType.startsWith('application/openmetrics-text'))
+}
+
+/** @throws MetricsError FP_ERR_INVALID_OPTION for what is no registry; it says where the registry is of what is often given instead */
+export function checkRegistry (owner: string, registry: unknown): asserts registry is RegistryLike {
+  let advice = ''
+  try {
+    if (isRegistry(registry)) return
+    const { metrics, register } = (registry ?? {}) as { metrics?: { registry?: unknown }, register?: unknown }
+    if (isRegistry(metrics?.registry)) advice = ', which fastify.metrics.registry is'
+    else if (isRegistry((registry as { registry?: unknown } | undefined)?.registry)) advice = ", which its 'registry' is"
+    else if (isRegistry(register)) advice = ", which its 'register' is"
+  } catch {
+    // A getter or a proxy of the caller's: no registry.
+  }
+  throw invalidOption(owner, 'registry', `a registry of prom-client's shape${advice}`, registry)
 }
 
 /** A series as a line of the page names it. */

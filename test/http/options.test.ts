@@ -11,18 +11,18 @@ import { promtoolIsContent } from '../support/promtool.js'
 
 t.test('every wrong option is refused at registration, by name, with what was expected and what came', async (t) => {
   const wrong: Array<[options: unknown, message: RegExp]> = [
-    [{ endpoint: 'metrics' }, /option 'endpoint' must be a path that starts with '\/', got 'metrics'/],
+    [{ endpoint: 'metrics' }, /option 'endpoint' must be a path that starts with '\/', got a string of 7 characters/],
     [{ endpoint: { path: 'x' } }, /option 'endpoint(\.path)?' must be a path/],
     [{ endpoint: { path: 5 } }, /option 'endpoint(\.path)?' must be a path that starts with '\/', got 5/],
     [{ endpoint: true }, /option 'endpoint' must be a path, an object .* got true/],
-    [{ endpoint: { counted: 'no' } }, /option 'endpoint.counted' must be true or false, got 'no'/],
+    [{ endpoint: { counted: 'no' } }, /option 'endpoint.counted' must be true or false, got a string of 2 characters/],
     [{ endpoint: { maxScrapes: 0 } }, /option 'endpoint.maxScrapes' must be a whole number from 1 on, got 0/],
     [{ endpoint: { created: 1 } }, /option 'endpoint.created' must be true or false, got 1/],
-    [{ endpoint: { host: '::' } }, /option 'endpoint.host' must be left out where there is no 'port', got '::'/],
+    [{ endpoint: { host: '::' } }, /option 'endpoint.host' must be left out where there is no 'port', got a string of 2 characters/],
     [{ endpoint: { port: 70_000 } }, /option 'endpoint.port' must be a port, or \{ from, to \} for the first free one of them, from 0 to 65535, got 70000/],
-    [{ endpoint: { port: { from: 9 } } }, /option 'endpoint.port' must be a port, .* got \{ from: 9 \}/],
+    [{ endpoint: { port: { from: 9 } } }, /option 'endpoint.port' must be a port, .* got an object with 1 key/],
     [{ registry: {} }, /option 'registry' must be a registry of prom-client's shape, got {}/],
-    [{ prefix: '1-' }, /option 'prefix' must be letters, .* got '1-'/],
+    [{ prefix: '1-' }, /option 'prefix' must be letters, .* got a string of 2 characters/],
     [{ runtime: 1 }, /option 'runtime' must be true or false, got 1/],
     [{ maxSeries: 0 }, /option 'maxSeries' must be a whole number from 1 on, got 0/],
     [{ maxSeries: '10' }, /option 'maxSeries' must be a whole number/],
@@ -35,7 +35,7 @@ t.test('every wrong option is refused at registration, by name, with what was ex
     [{ labels: { tenant: 'x' } }, /option 'labels.tenant' must be a function/],
     [{ labels: [] }, /option 'labels' must be an object/],
     [{ metrics: { nope: true } }, /option 'metrics.nope' must be one of http_requests_received_total/],
-    [{ metrics: { http_exceptions_total: 'off' } }, /option 'metrics.http_exceptions_total' must be true or false, got 'off'/],
+    [{ metrics: { http_exceptions_total: 'off' } }, /option 'metrics.http_exceptions_total' must be true or false, got a string of 3 characters/],
     [{ buckets: [1, 2] }, /option 'buckets' must be an object/],
     [{ buckets: { time: [1] } }, /option 'buckets.time' must be duration or size/],
     [{ buckets: { duration: [2, 1] } }, /option 'buckets.duration' must be an array of finite numbers/],
@@ -52,7 +52,7 @@ t.test('every wrong option is refused at registration, by name, with what was ex
   const app = Fastify()
   await app.register(metricsPlugin, { registry: new Registry() })
   t.throws(() => app.get('/', { config: { metrics: { route: '' } } }, async () => ''),
-    { code: 'FP_ERR_INVALID_OPTION', message: /route '\/' option 'config.metrics' must be false or { route: 'name' }, got { route: '' }/ })
+    { code: 'FP_ERR_INVALID_OPTION', message: /route '\/' option 'config.metrics' must be false or { route: 'name' }, got an object with 1 key/ })
 })
 
 t.test('the options are not changed, and the defaults need none', async (t) => {

@@ -213,7 +213,7 @@ t.test('a configuration that cannot be is refused', async (t) => {
   const registry = new Registry()
   const refused = (native: unknown, message: string) => t.throws(() => make({ native: native as NativeConfig, registers: [registry] }), { message }, message)
   for (const factor of [1, 0, -2, NaN, Infinity, '2', null]) {
-    refused({ growthFactor: factor }, `native.growthFactor of 'native_seconds' must be a finite number greater than 1, got ${typeof factor === 'string' ? `'${factor}'` : factor}`)
+    refused({ growthFactor: factor }, `native.growthFactor of 'native_seconds' must be a finite number greater than 1, got ${typeof factor === 'string' ? 'a string of 1 character' : factor}`)
   }
   for (const maxBuckets of [0, -1, 1.5, NaN, Infinity]) refused({ maxBuckets }, `native.maxBuckets of 'native_seconds' must be a whole number from 1 on, got ${maxBuckets}`)
   for (const zeroThreshold of [-1, NaN, Infinity]) refused({ zeroThreshold }, `native.zeroThreshold of 'native_seconds' must be a finite number from 0 on, got ${zeroThreshold}`)

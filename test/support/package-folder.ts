@@ -66,8 +66,13 @@ export class PackageFolder {
   /** Writes a file that is a Fastify with a logger, starts it, and says where it listens; stopped at teardown. @param more of its environment */
   async start (t: Test, file: string, code: string, more: Record<string, string> = {}): Promise<string> {
     await writeFile(this.join(file), code)
+    return await this.run(t, [file], more)
+  }
+
+  /** Runs a program of Node's that is a Fastify with a logger, and says where it listens; stopped at teardown. @param args its file, and what it is given */
+  async run (t: Test, args: readonly string[], more: Record<string, string> = {}): Promise<string> {
     const port = await freePort()
-    const child = await startProgram(t, process.execPath, [file], 'Node', { cwd: this.path, env: { ...env, ...more, PORT: String(port) }, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = await startProgram(t, process.execPath, args, 'Node', { cwd: this.path, env: { ...env, ...more, PORT: String(port) }, stdio: ['ignore', 'pipe', 'pipe'] })
     const said: string[] = []
     child?.stderr?.on('data', (text) => said.push(String(text)))
     for await (const line of createInterface(child?.stdout as NodeJS.ReadableStream)) {
@@ -77,7 +82,7 @@ export class PackageFolder {
         return `http://127.0.0.1:${port}`
       }
     }
-    throw new Error(`${file} did not listen:\n${said.join('\n')}`)
+    throw new Error(`${args.join(' ')} did not listen:\n${said.join('\n')}`)
   }
 }
 

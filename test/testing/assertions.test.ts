@@ -181,7 +181,7 @@ t.test('an argument that cannot be used is refused by name', async (t) => {
   await refused(() => assertSeries(registry, undefined as never, {}, 3), /assertSeries option 'name'/)
   await refused(() => assertSeries(registry, 'temperature_celsius', {}, undefined as never), /assertSeries option 'expected' must be a number/)
   await refused(() => assertSeriesChanged(registry, before, 'temperature_celsius', {}, '1' as never), /assertSeriesChanged option 'delta'/)
-  await refused(() => assertSeriesUnchanged(registry, snapshot(registry) as never, 'temperature_celsius', {}), /option 'before' must be what 'await snapshot\(registry\)' gave, got Promise/)
+  await refused(() => assertSeriesUnchanged(registry, snapshot(registry) as never, 'temperature_celsius', {}), /option 'before' must be what 'await snapshot\(registry\)' gave, got a promise: is an 'await' missing\?/)
   await refused(() => assertSeriesUnchanged(registry, undefined as never, 'temperature_celsius', {}), /option 'before'/)
   await refused(() => assertSeriesCompare(registry, before, 'temperature_celsius', {}, 1 as never), /assertSeriesCompare option 'accepts'/)
 })

@@ -1,0 +1,67 @@
+import { show } from '../../src/errors.js'
+
+/** Where a value that was given instead of another belongs: what kind it is by its shape, and what to do with it. */
+const KINDS: ReadonlyArray<readonly [is: (value: Shape) => boolean, advice: string]> = [
+  [({ options, initialize, createQueryRunner }) => isObject(options) && isFunction(initialize) && isFunction(createQueryRunner),
+    "it is a TypeORM DataSource: give it to instrumentDataSource, of 'fastify-prometheus/typeorm'"],
+  [({ connection, dataSource, createQueryBuilder }) => isFunction(createQueryBuilder) && (isObject(connection) || isObject(dataSource)),
+    "it is TypeORM's EntityManager: give its dataSource (connection, before 1.0) to instrumentDataSource, of 'fastify-prometheus/typeorm'"],
+  [({ manager, metadata }) => isObject(manager) && isObject(metadata),
+    "it is a TypeORM Repository: give its data source to instrumentDataSource, of 'fastify-prometheus/typeorm'"],
+  [({ connect, totalCount, Client }) => isFunction(connect) && typeof totalCount === 'number' && isFunction(Client),
+    "it is a Pool of pg: give it to instrumentPool, of 'fastify-prometheus/pg'"],
+  [({ Pool, Client }) => isFunction(Pool) && isFunction(Client), "it is the module pg: give it to instrumentPg, of 'fastify-prometheus/pg'"],
+  [({ pool, query }) => isObject(pool) && isFunction(query) && isFunction((pool as Shape).connect), "it holds a pool: pass its 'pool', as fastify.pg.pool"],
+  [({ pg, decorate }) => isFunction(decorate) && isObject(pg), 'it is a Fastify application: pass fastify.pg.pool'],
+  [({ $client }) => isObject($client), "it is of Drizzle: pass its '$client', the Pool"],
+  [({ $connect, $queryRaw }) => isFunction($connect) && isFunction($queryRaw), 'it is a Prisma client, whose connections are not of pg: they are not observed'],
+  [({ selectFrom, insertInto }) => isFunction(selectFrom) && isFunction(insertInto), 'it is of Kysely: pass the Pool that its PostgresDialect was given'],
+  [({ connectionManager, dialect, define }) => isObject(connectionManager) && isObject(dialect) && isFunction(define),
+    'it is a Sequelize, whose connections come from a pool of its own: they are not observed'],
+  [({ raw, client, schema }) => isFunction(raw) && isObject(client) && isObject(schema), 'it is a Knex, whose connections come from a pool of its own: they are not observed'],
+  [({ connect, query, end, connectionParameters }) => isFunction(connect) && isFunction(query) && isFunction(end) && isObject(connectionParameters),
+    'it is a single Client of pg: only those of a pool are observed, so make a Pool'],
+  [({ connect, query, release }) => isFunction(connect) && isFunction(query) && isFunction(release), 'it is a Client of a pool: pass the Pool itself'],
+  [({ getConnection }) => isFunction(getConnection), 'it is a pool of another driver: only those of pg are observed'],
+  [({ unsafe, begin, listen }) => isFunction(unsafe) && isFunction(begin) && isFunction(listen), 'it is of postgres.js, whose connections are not of pg: they are not observed'],
+  [({ connectionString, url, host, database, password, user }) => [connectionString, url, host, database, password, user].some((field) => typeof field === 'string'),
+    'it looks like the configuration of a connection: pass the Pool or the DataSource that was made with it']
+]
+
+type Shape = Readonly<Record<string, unknown>>
+
+/**
+ * What an error says of a value that is no target: its kind, never its content, and where it belongs if that shows. Never throws.
+ * @param otherwise what to do where it does not show
+ */
+export function describeTarget (value: unknown, otherwise?: string): string {
+  const advice = adviceOn(value) ?? otherwise
+  return advice === undefined ? show(value) : `${show(value)}; ${advice}`
+}
+
+function adviceOn (value: unknown): string | undefined {
+  if (typeof value === 'string') return 'pass the object itself, not its address or name'
+  if (!isObject(value) && !isFunction(value)) return undefined
+  if (isFunction(value) && isTargetClass(value)) return 'it is a class: pass an instance, made with new'
+  for (const [is, advice] of KINDS) {
+    try {
+      if (is(value as unknown as Shape)) return advice
+    } catch {
+      // A getter or a proxy of the caller's: it is not told what it is.
+    }
+  }
+  return undefined
+}
+
+function isTargetClass ({ prototype }: { readonly prototype: unknown }): boolean {
+  return isObject(prototype) && ['connect', 'initialize'].some((method) => isFunction((prototype as Shape)[method]))
+}
+
+function isObject (value: unknown): value is object {
+  return typeof value === 'object' && value !== null
+}
+
+// eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- of any kind
+function isFunction (value: unknown): value is Function {
+  return typeof value === 'function'
+}
