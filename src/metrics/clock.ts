@@ -1,0 +1,22 @@
+import { performance } from 'node:perf_hooks'
+
+/**
+ * Starts to measure; the function it returns gives the seconds since.
+ *
+ * The clock is the `process.hrtime` of that moment, as in prom-client: the fake clocks of jest, vitest and sinon replace it. Where a fake clock was
+ * installed, taken away or set back in between, the two readings are not of one clock, and the seconds are those that really passed.
+ */
+export function startClock (): () => number {
+  const clock = process.hrtime
+  const start = process.hrtime()
+  // Fake clocks replace the global `performance`, and not the module's.
+  const began = performance.now()
+  return () => {
+    if (process.hrtime === clock) {
+      const [seconds, nanoseconds] = process.hrtime(start)
+      const passed = seconds + nanoseconds / 1e9
+      if (passed >= 0) return passed
+    }
+    return (performance.now() - began) / 1000
+  }
+}
