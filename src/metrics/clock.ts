@@ -1,5 +1,3 @@
-import { performance } from 'node:perf_hooks'
-
 /**
  * Starts to measure; the function it returns gives the seconds since.
  *
@@ -9,14 +7,14 @@ import { performance } from 'node:perf_hooks'
 export function startClock (): () => number {
   const clock = process.hrtime
   const start = process.hrtime()
-  // Fake clocks replace the global `performance`, and not the module's.
-  const began = performance.now()
+  // Seconds on a clock that none of them replaces, as they do `performance`.
+  const began = process.uptime()
   return () => {
     if (process.hrtime === clock) {
       const [seconds, nanoseconds] = process.hrtime(start)
       const passed = seconds + nanoseconds / 1e9
       if (passed >= 0) return passed
     }
-    return (performance.now() - began) / 1000
+    return process.uptime() - began
   }
 }

@@ -90,8 +90,10 @@ export class Histogram<T extends string = string> extends Family<T> {
 
   /** Shows a label set with nothing observed yet, or puts it back to that. */
   zero (labels: Labels<T> = {} as Labels<T>): void {
-    const place = this.resolve(this.valuesFrom(labels))
+    const values = this.valuesFrom(labels)
+    const place = this.resolve(values)
     if (this.isOverflow(place)) return
+    if (this.mixed) this.show(place, values)
     this.zeroAt(place)
     this.exemplars.delete(place)
   }

@@ -70,9 +70,11 @@ class LabelValues {
   }
 }
 
-/** As it is kept and shown. What is no primitive could change later, or keep a caller's object alive. */
+/** As it is kept and shown. An object could change later, or be kept alive for nothing; JSON has no bigint. */
 function keepable (value: LabelValue): LabelValue {
-  return typeof value === 'object' || typeof value === 'function' ? `${value as string}` : value
+  // What JavaScript passes beside the declared types: prom-client shows it as it came.
+  const plain = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' || value === null
+  return plain ? value : `${value as string}`
 }
 
 /**
@@ -127,7 +129,7 @@ export class SeriesTable {
   show (place: number, values: ReadonlyArray<LabelValue | undefined>): void {
     const given = this.#labels.map((_, i) => values[i] === undefined ? undefined : keepable(values[i]))
     const kept = this.#labels.map((label, i) => label.valueOf(label.numberOf(values[i]) as number))
-    if (given.some((value, i) => value !== kept[i])) this.#given.set(place, given)
+    if (given.some((value, i) => !Object.is(value, kept[i]))) this.#given.set(place, given)
     else this.#given.delete(place)
   }
 
