@@ -140,7 +140,6 @@ export class SeriesTable {
     const numbers = this.#labels.map((label, i) => label.numberOf(values[i]) as number)
     this.#places.delete(this.#keyOf(numbers))
     for (const [i, number] of numbers.entries()) (this.#labels[i] as LabelValues).give(number)
-    this.#given.delete(place)
     this.#free.push(place)
     return place
   }

@@ -52,7 +52,7 @@ async function countedIn (family: Family): Promise<object[]> {
 
 for (const kind of ['Counter', 'Gauge', 'Histogram'] as const) {
   t.test(`each function of a ${kind}'s child is bound, as prom-client's are`, async (t) => {
-    t.same(Object.keys(made(OURS, kind).labels('x')), Object.keys(made(prom, kind).labels('x')), 'own, enumerable, the same ones, in the same order')
+    t.strictSame(Object.keys(made(OURS, kind).labels('x')), Object.keys(made(prom, kind).labels('x')), 'own, enumerable, the same ones, in the same order')
     for (const method of METHODS[kind]) {
       for (const [way, call] of Object.entries(WAYS)) {
         const [ours, theirs] = [made(OURS, kind), made(prom, kind)]
@@ -64,7 +64,7 @@ for (const kind of ['Counter', 'Gauge', 'Histogram'] as const) {
           }
         }
         const [state, expected] = [await countedIn(ours), await countedIn(theirs)]
-        t.same(state, expected, `${method} ${way}`)
+        t.strictSame(state, expected, `${method} ${way}`)
       }
     }
   })
@@ -77,11 +77,11 @@ t.test('a child that was taken apart follows its series', async (t) => {
   set(5)
   inc()
   copy.dec(2)
-  t.same((await gauge.get()).values, [{ labels: { a: 'x' }, value: 4 }])
+  t.strictSame((await gauge.get()).values, [{ labels: { a: 'x' }, value: 4 }])
   gauge.remove('x')
   inc()
   copy.inc()
-  t.same((await gauge.get()).values, [{ labels: { a: 'x' }, value: 2 }])
+  t.strictSame((await gauge.get()).values, [{ labels: { a: 'x' }, value: 2 }])
 })
 
 t.test('an exemplar of a child is two arguments, and the second a label set', async (t) => {
