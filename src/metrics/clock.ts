@@ -1,3 +1,6 @@
+/** The clock of the process, unless this file was loaded under a fake one. */
+const real = process.hrtime
+
 /**
  * Starts to measure; the function it returns gives the seconds since.
  *
@@ -6,15 +9,14 @@
  */
 export function startClock (): () => number {
   const clock = process.hrtime
-  const start = process.hrtime()
-  // Seconds on a clock that none of them replaces, as they do `performance`.
-  const began = process.uptime()
+  const start = clock()
+  const began = clock === real ? start : real()
   return () => {
-    if (process.hrtime === clock) {
-      const [seconds, nanoseconds] = process.hrtime(start)
-      const passed = seconds + nanoseconds / 1e9
-      if (passed >= 0) return passed
-    }
-    return process.uptime() - began
+    const seconds = process.hrtime === clock ? secondsOf(clock(start)) : -1
+    return seconds >= 0 ? seconds : Math.max(secondsOf(real(began)), 0)
   }
+}
+
+function secondsOf ([seconds, nanoseconds]: [number, number]): number {
+  return seconds + nanoseconds / 1e9
 }
