@@ -1,22 +1,14 @@
-/** The clock of the process, unless this file was loaded under a fake one. */
-const real = process.hrtime
-
 /**
  * Starts to measure; the function it returns gives the seconds since.
  *
- * The clock is the `process.hrtime` of that moment, as in prom-client: the fake clocks of jest, vitest and sinon replace it. Where a fake clock was
- * installed, taken away or set back in between, the two readings are not of one clock, and the seconds are those that really passed.
+ * The clock is the `process.hrtime` of that moment, as in prom-client: the fake clocks of jest, vitest and sinon replace it. It is the clock at the end
+ * too, whatever was installed or taken away in between, for two clocks have nothing in common. A fake clock that was set back gives 0.
  */
 export function startClock (): () => number {
   const clock = process.hrtime
   const start = clock()
-  const began = clock === real ? start : real()
   return () => {
-    const seconds = process.hrtime === clock ? secondsOf(clock(start)) : -1
-    return seconds >= 0 ? seconds : Math.max(secondsOf(real(began)), 0)
+    const [seconds, nanoseconds] = clock(start)
+    return Math.max(seconds + nanoseconds / 1e9, 0)
   }
-}
-
-function secondsOf ([seconds, nanoseconds]: [number, number]): number {
-  return seconds + nanoseconds / 1e9
 }
