@@ -3,7 +3,7 @@ import * as renamed from '@prometheus-io/client'
 import * as prom from 'prom-client'
 import t from 'tap'
 import { inspect } from 'node:util'
-import { Counter, Gauge, Histogram, type RegistryLike } from '../../src/metrics/index.js'
+import { Counter, Gauge, Histogram, type Exemplar, type MetricValue, type RegistryLike } from '../../src/metrics/index.js'
 import { pageOf, stateOf } from './page.js'
 
 /*
@@ -228,6 +228,10 @@ t.test('what differs from prom-client differs as said', async (t) => {
   const counter = new Counter({ name: 'a_total', help: 'Of the test.', labelNames: ['a', 'b'], registers: [registry], enableExemplars: true })
   t.throws(() => counter.inc(NaN), new TypeError('Value is not a valid number: NaN'))
   t.throws(() => counter.labels({ unknown: 'x' } as never), /Added label "unknown"/)
+  counter.inc({ labels: { a: ['o', 'p'] as never }, value: 0, exemplarLabels: { trace_id: '0' } })
+  const { labels, exemplar } = (await counter.get()).values[0] as MetricValue & { exemplar: Exemplar }
+  t.strictSame([labels, exemplar.value], [{ a: 'o,p' }, 0])
+  counter.reset()
   counter.inc({ labels: { a: 'x,b:y' }, exemplarLabels: { trace_id: '1' } })
   counter.inc({ labels: { a: 'x', b: 'y' } })
   counter.inc({ labels: { a: undefined as never, b: 'y' } })
