@@ -11,6 +11,6 @@ export type { LabelResolver } from './http/user-labels.js'
 export { catalogue, type Definition, type MetricName, type NativeHistograms } from './catalogue.js'
 export { MetricsError, type ErrorCode } from './errors.js'
 export {
-  Counter, Gauge, Histogram, type CounterChild, type GaugeChild, type HistogramChild, type ExemplarWrite, type FamilyConfig,
-  type HistogramConfig, type Labels, type LabelValue, type NativeConfig, type RegistryLike
+  Counter, Gauge, Histogram, type Aggregator, type CounterChild, type GaugeChild, type HistogramChild, type ExemplarWrite, type FamilyConfig,
+  type HistogramConfig, type Labels, type LabelValue, type MetricObject, type MetricValue, type NativeConfig, type RegistryLike
 } from './metrics/index.js'

@@ -1,9 +1,11 @@
-import { Family, type FamilyConfig, type MetricValue } from './family.js'
+import { Family, type FamilyConfig } from './family.js'
 import type { LabelPair } from './label-pair.js'
 import type { LabelValue, Labels } from './labels.js'
 import { Pages } from './pages.js'
-import { Child, exemplarOf, notANumber } from './series.js'
+import { exemplarOf, refuseLongExemplar } from './exemplar.js'
+import { Child, notANumber } from './series.js'
 import type { SeriesSnapshot } from './snapshot.js'
+import type { MetricValue } from './state.js'
 
 /** The one-object form of a write, for families with `enableExemplars`. */
 export interface ExemplarWrite<T extends string = string> {
@@ -41,7 +43,9 @@ export class Counter<T extends string = string> extends Family<T> {
     const addend = addendOf(write.value)
     const place = this.resolve(values)
     this.add(place, addend)
-    if (write.exemplarLabels !== undefined) this.exemplars.set(place, [exemplarOf(write.exemplarLabels, addend)])
+    if (write.exemplarLabels === undefined) return
+    refuseLongExemplar(write.exemplarLabels)
+    this.exemplars.set(place, [exemplarOf(write.exemplarLabels, addend)])
   }
 
   /** This counter with its labels given: keep it where the same labels are written often. */
@@ -85,10 +89,16 @@ export class Counter<T extends string = string> extends Family<T> {
   }
 }
 
+/** The types that prom-client declares under its class. */
+// eslint-disable-next-line @typescript-eslint/no-namespace -- a type is inside a class in no other way
+export namespace Counter {
+  export type Internal = CounterChild
+}
+
 /** A counter with its labels given. */
 export class CounterChild<T extends string = string> extends Child<Counter<T>> {
   /** Adds `value`, 1 unless given. @throws TypeError when it is not a finite number, Error when it is negative */
-  inc (value?: number | null): void {
+  readonly inc = (value?: number | null): void => {
     const addend = addendOf(value)
     this.family.add(this.place(), addend)
   }

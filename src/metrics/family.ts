@@ -2,12 +2,11 @@ import { MetricsError, show } from '../errors.js'
 import { isLabelName, isMetricName, refuseUnknownLabels, type LabelValue, type Labels } from './labels.js'
 import { defaultRegistry, isRegistry, type RegistryLike } from './registry.js'
 import type { LabelPair } from './label-pair.js'
-import type { Exemplar, SeriesSource } from './series.js'
+import type { Exemplar } from './exemplar.js'
+import type { SeriesSource } from './series.js'
 import type { FamilySnapshot, SeriesSnapshot } from './snapshot.js'
+import type { Aggregator, MetricObject, MetricValue } from './state.js'
 import { SeriesTable } from './table.js'
-
-/** How many processes' values become one, as prom-client's cluster registry reads it. */
-export type Aggregator = 'sum' | 'first' | 'min' | 'max' | 'average' | 'omit'
 
 /** What a family is made from: prom-client's constructor configuration, and `maxSeries`. */
 export interface FamilyConfig<T extends string = string> {
@@ -27,24 +26,6 @@ export interface FamilyConfig<T extends string = string> {
   maxSeries?: number | undefined
 }
 
-/** One value of a metric, as prom-client's registries read it. */
-export interface MetricValue {
-  value: number
-  labels: Labels
-  metricName?: string
-  sharedLabels?: Labels
-  exemplar?: unknown
-}
-
-/** A metric's state, as prom-client's registries read it. */
-export interface MetricObject {
-  name: string
-  help: string
-  type: 'counter' | 'gauge' | 'histogram'
-  aggregator: Aggregator
-  values: MetricValue[]
-}
-
 /** The label value of the series that takes what no longer fits. */
 export const OVERFLOW = '__overflow__'
 export const DEFAULT_MAX_SERIES = 10_000
@@ -58,7 +39,8 @@ export abstract class Family<T extends string = string> implements SeriesSource 
   /** Not read-only: an OpenMetrics registry of prom-client takes `_total` off a counter's name. */
   name: string
   readonly help: string
-  readonly labelNames: readonly T[]
+  /** Strings, and not T: a family with more labels is accepted where fewer are wanted, as with prom-client. */
+  readonly labelNames: readonly string[]
   readonly aggregator: Aggregator
   readonly registers: readonly RegistryLike[]
   readonly enableExemplars: boolean
@@ -119,7 +101,7 @@ export abstract class Family<T extends string = string> implements SeriesSource 
     const labels: Labels = {}
     for (let i = 0; i < this.labelNames.length; i++) {
       const value = values[i]
-      if (value !== undefined) labels[this.labelNames[i] as T] = value
+      if (value !== undefined) labels[this.labelNames[i] as string] = value
     }
     return labels
   }
@@ -135,6 +117,16 @@ export abstract class Family<T extends string = string> implements SeriesSource 
       this.#overflow = this.#series.get(overflow) ?? this.#make(overflow)
     }
     return this.#overflow
+  }
+
+  /** Whether a label's value came in two forms, 200 and '200'. */
+  protected get mixed (): boolean {
+    return this.#series.mixed
+  }
+
+  /** Shows a series with its label values in the form they have here. */
+  protected show (place: number, values: ReadonlyArray<LabelValue | undefined>): void {
+    if (!this.isOverflow(place)) this.#series.show(place, values)
   }
 
   isOverflow (place: number): boolean {
@@ -166,7 +158,15 @@ export abstract class Family<T extends string = string> implements SeriesSource 
   }
 
   /** The state as prom-client's registries and `getMetricsAsJSON()` read it, after `collect`. */
-  async get (): Promise<MetricObject> {
+  get (): Promise<MetricObject<MetricValue<T>>>
+  /**
+   * No call is of this form: it is there so that the classes of prom-client's relatives accept ours. The labels that these declare are a type which
+   * depends on T in a way that only `never` fits.
+   */
+  get (): Promise<MetricObject<{ value: number, labels: never, metricName?: string }>>
+  // Again, for `ReturnType` reads the last.
+  get (): Promise<MetricObject<MetricValue<T>>>
+  async get (): Promise<MetricObject<MetricValue<T>>> {
     const collected = this.collected()
     if (collected !== undefined) await collected
     return this.read((place, labels) => this.valuesIn(place, labels))
@@ -197,7 +197,7 @@ export abstract class Family<T extends string = string> implements SeriesSource 
   /** Makes a place ready, with zeros. */
   protected abstract zeroAt (place: number): void
 
-  protected abstract valuesIn (place: number, labels: Labels): MetricValue[]
+  protected abstract valuesIn (place: number, labels: Labels): Array<MetricValue<T>>
 
   /** Reads series from a copy of their numbers as they are now. */
   protected abstract reader (): (place: number, labels: readonly LabelPair[]) => SeriesSnapshot
@@ -218,11 +218,15 @@ export abstract class Family<T extends string = string> implements SeriesSource 
     return copy
   }
 
-  protected read (valuesIn: (place: number, labels: Labels) => MetricValue[]): MetricObject {
+  protected read<V> (valuesIn: (place: number, labels: Labels) => V[]): MetricObject<V> {
     this.refresh()
-    const lines: MetricValue[] = []
-    for (const { values, place } of this.#series) lines.push(...valuesIn(place, this.labelsOf(values)))
-    return { name: this.name, help: this.help, type: this.type, aggregator: this.aggregator, values: lines }
+    const all: V[] = []
+    for (const { values, place } of this.#series) all.push(...valuesIn(place, this.labelsOf(values)))
+    const { help, name, type, aggregator } = this
+    // The keys in prom-client's order, for text that is compared.
+    const names = type === 'histogram' ? { name, help } : { help, name }
+    // The declared type is one that no value has; see there.
+    return { ...names, type, values: all, aggregator } as unknown as MetricObject<V>
   }
 
   /**

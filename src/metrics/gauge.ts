@@ -1,10 +1,11 @@
-import { performance } from 'node:perf_hooks'
-import { Family, type FamilyConfig, type MetricValue } from './family.js'
+import { startClock } from './clock.js'
+import { Family, type FamilyConfig } from './family.js'
 import type { LabelPair } from './label-pair.js'
 import type { LabelValue, Labels } from './labels.js'
 import { Pages } from './pages.js'
 import { Child, notANumber } from './series.js'
 import type { SeriesSnapshot } from './snapshot.js'
+import type { MetricValue } from './state.js'
 
 /** A gauge: a number that goes up and down. A drop-in for prom-client's. */
 export class Gauge<T extends string = string> extends Family<T> {
@@ -24,7 +25,8 @@ export class Gauge<T extends string = string> extends Family<T> {
   set (first: Labels<T> | number, value?: number): void {
     if (typeof first !== 'object' || first === null) return this.#bare.set(first)
     const number = numberOf('Value', value)
-    this.put(this.resolve(this.valuesFrom(first)), number)
+    const values = this.valuesFrom(first)
+    this.put(this.resolve(values), number, values)
   }
 
   /** Adds `value`, 1 unless given. */
@@ -52,9 +54,9 @@ export class Gauge<T extends string = string> extends Family<T> {
 
   /** Starts a timer; the function it returns sets the gauge to the seconds since, and returns them. */
   startTimer (labels?: Labels<T>): (endLabels?: Labels<T>) => number {
-    const start = performance.now()
+    const clock = startClock()
     return (endLabels) => {
-      const seconds = (performance.now() - start) / 1000
+      const seconds = clock()
       this.set({ ...labels, ...endLabels } as Labels<T>, seconds)
       return seconds
     }
@@ -73,9 +75,10 @@ export class Gauge<T extends string = string> extends Family<T> {
     if (this.labelNames.length === 0) this.resolve([])
   }
 
-  /** Sets a place; the value was checked. */
-  put (place: number, value: number): void {
+  /** Sets a place; the value was checked. @param values its labels: what a gauge shows is how they were given when it was set last */
+  put (place: number, value: number, values: ReadonlyArray<LabelValue | undefined>): void {
     this.#numbers.page(place)[this.#numbers.at(place)] = value
+    if (this.mixed) this.show(place, values)
   }
 
   /** Adds to a place; what to add was checked. */
@@ -100,36 +103,43 @@ export class Gauge<T extends string = string> extends Family<T> {
   }
 }
 
+/** The types that prom-client declares under its class. */
+// eslint-disable-next-line @typescript-eslint/no-namespace -- a type is inside a class in no other way
+export namespace Gauge {
+  export type Internal<T extends string> = GaugeChild<T>
+}
+
 /** A gauge with its labels given. */
 export class GaugeChild<T extends string = string> extends Child<Gauge<T>> {
-  /** @throws TypeError when the value is not a number (NaN and the infinities are) */
-  set (value: number): void {
-    const number = numberOf('Value', value)
-    this.family.put(this.place(), number)
-  }
-
   /** Adds `value`, 1 unless given. */
-  inc (value = 1): void {
+  readonly inc = (value = 1): void => {
     const delta = numberOf('Delta', value)
     this.family.add(this.place(), delta)
   }
 
   /** Takes `value` away, 1 unless given. */
-  dec (value = 1): void {
-    this.inc(-value)
+  readonly dec = (value = 1): void => {
+    const delta = numberOf('Delta', -value)
+    this.family.add(this.place(), delta)
+  }
+
+  /** @throws TypeError when the value is not a number (NaN and the infinities are) */
+  readonly set = (value: number): void => {
+    const number = numberOf('Value', value)
+    this.family.put(this.place(), number, this.values)
   }
 
   /** Sets it to now, in seconds since the epoch. */
-  setToCurrentTime (): void {
-    this.set(Date.now() / 1000)
+  readonly setToCurrentTime = (): void => {
+    this.family.put(this.place(), Date.now() / 1000, this.values)
   }
 
   /** Starts a timer; the function it returns sets the gauge, with labels known only then, to the seconds since, and returns them. */
-  startTimer (): (endLabels?: Labels<T>) => number {
-    const start = performance.now()
+  readonly startTimer = (): (endLabels?: Labels<T>) => number => {
+    const clock = startClock()
     return (endLabels) => {
-      const seconds = (performance.now() - start) / 1000
-      if (endLabels === undefined) this.set(seconds)
+      const seconds = clock()
+      if (endLabels === undefined) this.family.put(this.place(), seconds, this.values)
       else this.family.set(this.labelsWith(endLabels) as Labels<T>, seconds)
       return seconds
     }

@@ -1,13 +1,15 @@
-import { performance } from 'node:perf_hooks'
-import { Family, type FamilyConfig, type MetricObject, type MetricValue } from './family.js'
+import { startClock } from './clock.js'
+import { Family, type FamilyConfig } from './family.js'
 import type { LabelPair } from './label-pair.js'
 import type { LabelValue, Labels } from './labels.js'
 import { BucketCounts } from './bucket-counts.js'
 import { describeNative, NativeCounts, readNative, type NativeConfig } from './native.js'
 import type { NativeSettings } from './native-series.js'
 import { Pages } from './pages.js'
-import { Child, exemplarOf, notANumber } from './series.js'
+import { exemplarOf, isExemplarLabels, refuseLongExemplar } from './exemplar.js'
+import { Child, notANumber } from './series.js'
 import type { SeriesSnapshot } from './snapshot.js'
+import type { MetricObject, MetricValue, PromValue } from './state.js'
 import type { ExemplarWrite } from './counter.js'
 import { show } from '../errors.js'
 
@@ -44,7 +46,7 @@ export class Histogram<T extends string = string> extends Family<T> {
     const buckets = [...(config?.buckets ?? DEFAULT_BUCKETS)]
     if (buckets.at(-1) === Infinity) buckets.pop()
     super(config)
-    if (this.labelNames.includes('le' as T)) throw new Error('le is a reserved label keyword')
+    if (this.labelNames.includes('le')) throw new Error('le is a reserved label keyword')
     if (!buckets.every((bound, i) => Number.isFinite(bound) && (i === 0 || bound > (buckets[i - 1] as number)))) {
       throw new RangeError(`buckets of '${config.name}' must be finite numbers, each greater than the one before, got ${show(config.buckets)}`)
     }
@@ -69,14 +71,16 @@ export class Histogram<T extends string = string> extends Family<T> {
     const write = first as ExemplarWrite<T>
     const place = this.#placeFor(write.labels ?? {} as Labels<T>, write.value)
     this.record(place, write.value as number)
-    if (write.exemplarLabels !== undefined && Object.keys(write.exemplarLabels).length > 0) this.illustrate(place, write.value as number, write.exemplarLabels)
+    if (write.exemplarLabels === undefined || Object.keys(write.exemplarLabels).length === 0) return
+    refuseLongExemplar(write.exemplarLabels)
+    this.illustrate(place, write.value as number, write.exemplarLabels)
   }
 
   /** Starts a timer; the function it returns observes the seconds since, and returns them. */
   startTimer (labels?: Labels<T>, exemplarLabels?: Labels): (endLabels?: Labels<T>, endExemplarLabels?: Labels) => number {
-    const start = performance.now()
+    const clock = startClock()
     return (endLabels, endExemplarLabels) => {
-      const value = (performance.now() - start) / 1000
+      const value = clock()
       const all = { ...labels, ...endLabels } as Labels<T>
       if (this.enableExemplars) this.observe({ labels: all, value, exemplarLabels: { ...exemplarLabels, ...endExemplarLabels } })
       else this.observe(all, value)
@@ -86,8 +90,10 @@ export class Histogram<T extends string = string> extends Family<T> {
 
   /** Shows a label set with nothing observed yet, or puts it back to that. */
   zero (labels: Labels<T> = {} as Labels<T>): void {
-    const place = this.resolve(this.valuesFrom(labels))
+    const values = this.valuesFrom(labels)
+    const place = this.resolve(values)
     if (this.isOverflow(place)) return
+    if (this.mixed) this.show(place, values)
     this.zeroAt(place)
     this.exemplars.delete(place)
   }
@@ -100,7 +106,7 @@ export class Histogram<T extends string = string> extends Family<T> {
   }
 
   /** The state in the form that prom-client's registries print, with the labels of a series given once. */
-  async getForPromString (): Promise<MetricObject> {
+  async getForPromString (): Promise<MetricObject<PromValue>> {
     const collected = this.collected()
     if (collected !== undefined) await collected
     return this.read((place, labels) => this.#lines(place, labels))
@@ -124,11 +130,10 @@ export class Histogram<T extends string = string> extends Family<T> {
     this.#native?.add(place, value)
   }
 
-  /** Keeps a value that was observed in a place as the exemplar of its bucket. @throws RangeError when the labels are too long */
+  /** Keeps a value that was observed in a place as the exemplar of its bucket; the labels were checked. */
   illustrate (place: number, value: number, exemplarLabels: Labels): void {
-    const exemplar = exemplarOf(exemplarLabels, value)
     const exemplars = this.exemplars.get(place) ?? []
-    exemplars[this.#bucketOf(value)] = exemplar
+    exemplars[this.#bucketOf(value)] = exemplarOf(exemplarLabels, value)
     this.exemplars.set(place, exemplars)
   }
 
@@ -152,7 +157,7 @@ export class Histogram<T extends string = string> extends Family<T> {
   }
 
   protected override valuesIn (place: number, labels: Labels): MetricValue[] {
-    return this.#lines(place, labels).map(({ sharedLabels, ...line }) => ({ ...line, labels: { ...line.labels, ...sharedLabels } }))
+    return this.#lines(place, labels).map(({ labels, sharedLabels, value, metricName, exemplar }) => ({ value, metricName, exemplar, labels: { ...labels, ...sharedLabels } }))
   }
 
   protected override zeroAt (place: number): void {
@@ -177,44 +182,62 @@ export class Histogram<T extends string = string> extends Family<T> {
     return this.resolve(values)
   }
 
-  #lines (place: number, sharedLabels: Labels): MetricValue[] {
+  #lines (place: number, sharedLabels: Labels): PromValue[] {
     const exemplars = this.exemplars.get(place)
-    const lines: MetricValue[] = []
-    let count = 0
-    for (let i = 0; i <= this.buckets.length; i++) {
-      count += this.#counts.countOf(place, i)
-      const line: MetricValue = { labels: { le: this.buckets[i] ?? '+Inf' }, sharedLabels, value: count, metricName: `${this.name}_bucket` }
-      if (this.enableExemplars) line.exemplar = exemplars?.[i] ?? null
-      lines.push(line)
-    }
+    const bucketName = `${this.name}_bucket`
+    let value = 0
+    const lines: PromValue[] = this.buckets.map((le, i) => {
+      value += this.#counts.countOf(place, i)
+      return { labels: { le }, sharedLabels, value, metricName: bucketName, exemplar: this.enableExemplars ? exemplars?.[i] ?? null : null }
+    })
+    const beyond = this.buckets.length
+    const count = value + this.#counts.countOf(place, beyond)
     const sum = this.#sums.page(place)[this.#sums.at(place)] as number
-    lines.push({ labels: {}, sharedLabels, value: sum, metricName: `${this.name}_sum` })
-    lines.push({ labels: {}, sharedLabels, value: count, metricName: `${this.name}_count` })
+    lines.push(
+      // prom-client has no null in this bucket.
+      { labels: { le: '+Inf' }, sharedLabels, value: count, metricName: bucketName, exemplar: this.enableExemplars ? exemplars?.[beyond] : null },
+      { labels: {}, sharedLabels, value: sum, metricName: `${this.name}_sum`, exemplar: undefined },
+      { labels: {}, sharedLabels, value: count, metricName: `${this.name}_count`, exemplar: undefined }
+    )
     return lines
   }
 }
 
+/** The types that prom-client declares under its class. */
+// eslint-disable-next-line @typescript-eslint/no-namespace -- a type is inside a class in no other way
+export namespace Histogram {
+  export type Internal<T extends string> = HistogramChild<T>
+  export type Config = Pick<HistogramConfig, 'buckets'>
+}
+
+/** Observes a value in a child. */
+interface Observe {
+  /** @throws TypeError when the value is not a finite number */
+  (value: number): void
+  /**
+   * @param exemplarLabels what led to the value, a trace's labels; they are not copied. What is no label set, or longer than 128 characters, is left out:
+   * a child is passed as a callback too, and gets beside the value whatever its caller has. So is all of it where there is a third argument.
+   */
+  (value: number, exemplarLabels: Labels | undefined): void
+}
+
 /** A histogram with its labels given. */
 export class HistogramChild<T extends string = string> extends Child<Histogram<T>> {
-  /**
-   * Observes a value. @throws TypeError when it is not a finite number
-   * @param exemplarLabels what led to it, a trace; they are not copied. @throws RangeError when they are longer than 128 characters; the value is observed
-   */
-  observe (value: number, exemplarLabels?: Labels): void {
+  readonly observe: Observe = (value: number, exemplarLabels?: Labels, more?: unknown): void => {
     if (!Number.isFinite(value)) throw notANumber('Value', value)
     const place = this.place()
     this.family.record(place, value)
-    if (exemplarLabels !== undefined) this.family.illustrate(place, value, exemplarLabels)
+    if (typeof exemplarLabels === 'object' && more === undefined && isExemplarLabels(exemplarLabels)) this.family.illustrate(place, value, exemplarLabels)
   }
 
   /** Starts a timer; the function it returns observes the seconds since, with labels known only then, and returns them. */
-  startTimer (): (endLabels?: Labels<T>) => number {
-    const start = performance.now()
+  readonly startTimer = (): (endLabels?: Labels<T>) => number => {
+    const clock = startClock()
     return (endLabels) => {
-      const value = (performance.now() - start) / 1000
-      if (endLabels === undefined) this.observe(value)
-      else this.family.labels(this.labelsWith(endLabels) as Labels<T>).observe(value)
-      return value
+      const seconds = clock()
+      if (endLabels === undefined) this.family.record(this.place(), seconds)
+      else this.family.labels(this.labelsWith(endLabels) as Labels<T>).observe(seconds)
+      return seconds
     }
   }
 }

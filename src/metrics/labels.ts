@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 
-/** A label's value: written as its string, shown as it came. */
+/** A label's value: written as its string, shown as it was given. */
 export type LabelValue = string | number
 
 /** Labels as an object. A name left out, or undefined, is a label the series does not carry. */

@@ -1,5 +1,5 @@
 import type { LabelPair } from './label-pair.js'
-import type { Exemplar } from './series.js'
+import type { Exemplar } from './exemplar.js'
 
 /** The types of https://prometheus.io/docs/concepts/metric_types/, and 'unknown' for what says none of them. */
 export type MetricType = 'counter' | 'gauge' | 'histogram' | 'summary' | 'unknown'

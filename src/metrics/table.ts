@@ -4,16 +4,24 @@ import type { LabelPair } from './label-pair.js'
 
 /** The values of one label, each kept once and known by a number from 1 on, as long as a series has it; 0 is no value. */
 class LabelValues {
-  readonly #numbers = new Map<string, number>()
+  /** By value as it first came: 200 and '200' are one value, and whichever came first is here. */
+  readonly #numbers = new Map<LabelValue, number>()
+  /** By text, of those that did not come as text. */
+  readonly #texts = new Map<string, number>()
   #values: Array<LabelValue | undefined> = [undefined]
   /** Whether a copy of the series reads the values: none is taken out of that array then. */
   #shared = false
   readonly #uses = [0]
   readonly #free: number[] = []
+  /** Called when a value comes in a second form. */
+  readonly #mixed: () => void
 
-  /** 200 and '200' are one value. */
+  constructor (mixed: () => void) {
+    this.#mixed = mixed
+  }
+
   numberOf (value: LabelValue | undefined): number | undefined {
-    return value === undefined ? 0 : this.#numbers.get(typeof value === 'string' ? value : `${value}`)
+    return value === undefined ? 0 : this.#numbers.get(value) ?? this.#numberInOtherForm(value)
   }
 
   valueOf (number: number): LabelValue | undefined {
@@ -30,11 +38,11 @@ class LabelValues {
   take (value: LabelValue | undefined): number {
     let number = this.numberOf(value)
     if (number === undefined) {
-      const text = `${value}`
+      const kept = keepable(value as LabelValue)
       number = this.#free.pop() ?? this.#values.length
-      this.#numbers.set(text, number)
-      // What is neither text nor a number could change later, or keep a caller's object alive.
-      this.#values[number] = typeof value === 'number' ? value : text
+      this.#numbers.set(kept, number)
+      if (typeof kept !== 'string') this.#texts.set(`${kept}`, number)
+      this.#values[number] = kept
       this.#uses[number] = 0
     }
     (this.#uses[number] as number)++
@@ -47,10 +55,26 @@ class LabelValues {
     if (uses > 0 || number === 0) return
     if (this.#shared) this.#values = [...this.#values]
     this.#shared = false
-    this.#numbers.delete(`${this.#values[number]}`)
+    const value = this.#values[number] as LabelValue
+    this.#numbers.delete(value)
+    if (typeof value !== 'string') this.#texts.delete(`${value}`)
     this.#values[number] = undefined
     this.#free.push(number)
   }
+
+  #numberInOtherForm (value: LabelValue): number | undefined {
+    const text = `${value}`
+    const number = this.#texts.get(text) ?? (typeof value === 'string' ? undefined : this.#numbers.get(text))
+    if (number !== undefined) this.#mixed()
+    return number
+  }
+}
+
+/** As it is kept and shown. An object could change later, or be kept alive for nothing; JSON has no bigint. */
+function keepable (value: LabelValue): LabelValue {
+  // What JavaScript passes beside the declared types: prom-client shows it as it came.
+  const plain = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' || value === null
+  return plain ? value : `${value as string}`
 }
 
 /**
@@ -64,10 +88,14 @@ export class SeriesTable {
   readonly #places = new Map<Key, number>()
   readonly #free: number[] = []
   #next = 0
+  /** Whether a label's value came in two forms, 200 and '200'. */
+  mixed = false
+  /** By place: the values of the series that were given in another form than the table keeps. */
+  readonly #given = new Map<number, Array<LabelValue | undefined>>()
 
   /** @param labels how many labels a series has */
   constructor (labels: number) {
-    this.#labels = Array.from({ length: labels }, () => new LabelValues())
+    this.#labels = Array.from({ length: labels }, () => this.#noValues())
     this.#limit = 2 ** Math.floor(53 / Math.max(labels, 1))
   }
 
@@ -93,7 +121,16 @@ export class SeriesTable {
     const numbers = this.#labels.map((label, i) => label.take(values[i]))
     const place = this.#free.pop() ?? this.#next++
     this.#places.set(this.#keyOf(numbers), place)
+    if (this.mixed) this.show(place, values)
     return place
+  }
+
+  /** Shows a series with its values in the form they have here. */
+  show (place: number, values: ReadonlyArray<LabelValue | undefined>): void {
+    const given = this.#labels.map((_, i) => values[i] === undefined ? undefined : keepable(values[i]))
+    const kept = this.#labels.map((label, i) => label.valueOf(label.numberOf(values[i]) as number))
+    if (given.some((value, i) => !Object.is(value, kept[i]))) this.#given.set(place, given)
+    else this.#given.delete(place)
   }
 
   /** Takes the values out; gives the place they had. */
@@ -108,7 +145,9 @@ export class SeriesTable {
   }
 
   clear (): void {
-    for (const i of this.#labels.keys()) this.#labels[i] = new LabelValues()
+    for (const i of this.#labels.keys()) this.#labels[i] = this.#noValues()
+    this.mixed = false
+    this.#given.clear()
     this.#places.clear()
     this.#free.length = 0
     this.#next = 0
@@ -130,8 +169,12 @@ export class SeriesTable {
   * [Symbol.iterator] (): Generator<{ values: Array<LabelValue | undefined>, place: number }> {
     for (const [key, place] of this.#places) {
       const numbers = numbersOf(key, this.#labels.length, this.#limit)
-      yield { values: numbers.map((number, i) => (this.#labels[i] as LabelValues).valueOf(number)), place }
+      yield { values: this.#given.get(place) ?? numbers.map((number, i) => (this.#labels[i] as LabelValues).valueOf(number)), place }
     }
+  }
+
+  #noValues (): LabelValues {
+    return new LabelValues(() => { this.mixed = true })
   }
 
   #keyOf (numbers: readonly number[]): Key {

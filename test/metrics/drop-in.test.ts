@@ -1,7 +1,9 @@
 import fc from 'fast-check'
+import * as renamed from '@prometheus-io/client'
 import * as prom from 'prom-client'
 import t from 'tap'
-import { Counter, Gauge, Histogram, type RegistryLike } from '../../src/metrics/index.js'
+import { inspect } from 'node:util'
+import { Counter, Gauge, Histogram, type Exemplar, type MetricValue, type RegistryLike } from '../../src/metrics/index.js'
 import { pageOf, stateOf } from './page.js'
 
 /*
@@ -14,6 +16,8 @@ import { pageOf, stateOf } from './page.js'
  * - Label sets whose values hold prom-client's own separators (',' and ':') stay apart.
  * - enableExemplars works on text registries, which leave the exemplars out; children and plain numbers work with it too.
  * - Buckets that do not grow are refused.
+ * - Labels stand in the order of labelNames; what is no string, number, boolean or null is shown as its string.
+ * - The exemplar of counter.inc({ value: 0, exemplarLabels }) has the value 0: prom-client's has 1.
  */
 
 /** A metric of either library, called as JavaScript calls it. */
@@ -127,7 +131,9 @@ for (const kind of ['Counter', 'Gauge', 'Histogram'] as const) {
     const run = fc.constantFrom<string[]>([], ['a'], ['b', 'a'], ['a', 'b', 'c']).chain((names) => fc.tuple(fc.constant(names), operations(kind, names)))
     await fc.assert(fc.asyncProperty(run, ([labelNames, operations]) =>
       compare(new Side(OURS, kind, { labelNames }), new Side(prom, kind, { labelNames }), operations)), { numRuns: 400 })
-    t.pass('in 400 random runs')
+    await fc.assert(fc.asyncProperty(run, ([labelNames, operations]) =>
+      compare(new Side(OURS, kind, { labelNames }, new renamed.Registry()), new Side(prom, kind, { labelNames }, new renamed.Registry()), operations)), { numRuns: 100 })
+    t.pass('in 400 random runs in its registry, and 100 in one of @prometheus-io/client')
   })
 }
 
@@ -147,6 +153,32 @@ t.test('exemplars are those of prom-client in an OpenMetrics registry', async (t
       compare(new Side(OURS, kind, config, openMetrics()), new Side(prom, kind, config, openMetrics()), operations)), { numRuns: 150 })
   }
   t.pass('in 300 random runs')
+})
+
+t.test('a state has the keys of prom-client\'s, in their order and with their types', async (t) => {
+  const stateOf = async (library: Record<Kind, unknown>, kind: Kind, labelNames: string[], enableExemplars: boolean, method: string): Promise<string> => {
+    const { metric } = new Side(library, kind, { labelNames, enableExemplars }, openMetrics())
+    const write = kind === 'Counter' ? 'inc' : kind === 'Gauge' ? 'set' : 'observe'
+    // Booleans and null are not declared, and JavaScript passes them.
+    for (const [i, value] of ['200', 200, 1.5, '', true, 'true', null, 'null'].entries()) {
+      const labels = Object.fromEntries(labelNames.map((name) => [name, value]))
+      const exemplarLabels = i % 2 === 0 ? { trace_id: 'abc', span: 5 } : undefined
+      if (enableExemplars && kind !== 'Gauge') metric[write]?.({ labels, value: i + 1, exemplarLabels })
+      else metric[write]?.(labels, i)
+    }
+    const state = await metric[method]?.()
+    return inspect(state, { depth: null, maxArrayLength: null }).replace(/Exemplar \{/g, '{').replace(/timestamp: [\d.]+/g, 'timestamp')
+  }
+  for (const kind of ['Counter', 'Gauge', 'Histogram'] as const) {
+    for (const labelNames of [[], ['a'], ['a', 'b']]) {
+      for (const enableExemplars of [false, true]) {
+        for (const method of kind === 'Histogram' ? ['get', 'getForPromString'] : ['get']) {
+          const [ours, theirs] = [await stateOf(OURS, kind, labelNames, enableExemplars, method), await stateOf(prom, kind, labelNames, enableExemplars, method)]
+          t.equal(ours, theirs, `${kind}.${method}() with labels ${labelNames.join()}${enableExemplars ? ' and exemplars' : ''}`)
+        }
+      }
+    }
+  }
 })
 
 t.test('an exemplar is stamped with the time, and refused when its labels are too long, the value being counted already', async (t) => {
@@ -196,6 +228,10 @@ t.test('what differs from prom-client differs as said', async (t) => {
   const counter = new Counter({ name: 'a_total', help: 'Of the test.', labelNames: ['a', 'b'], registers: [registry], enableExemplars: true })
   t.throws(() => counter.inc(NaN), new TypeError('Value is not a valid number: NaN'))
   t.throws(() => counter.labels({ unknown: 'x' } as never), /Added label "unknown"/)
+  counter.inc({ labels: { a: ['o', 'p'] as never }, value: 0, exemplarLabels: { trace_id: '0' } })
+  const { labels, exemplar } = (await counter.get()).values[0] as MetricValue & { exemplar: Exemplar }
+  t.strictSame([labels, exemplar.value], [{ a: 'o,p' }, 0])
+  counter.reset()
   counter.inc({ labels: { a: 'x,b:y' }, exemplarLabels: { trace_id: '1' } })
   counter.inc({ labels: { a: 'x', b: 'y' } })
   counter.inc({ labels: { a: undefined as never, b: 'y' } })

@@ -205,6 +205,36 @@ t.test('a label value is kept as text, not as what was passed for it', async (t)
   t.same((await gauge.get()).values, [{ labels: { a: 200 }, value: 2 }], 'a number is shown as it first came')
 })
 
+t.test('200 and \'200\' are one value, and each series shows it as it was given to it', async (t) => {
+  const labelNames = ['code', 'route']
+  const gauge = new Gauge({ name: 'subject', help: 'Of the test.', labelNames, registers })
+  const shown = async (family: Gauge | Histogram) => (await family.get()).values.map(({ labels }) => labels)
+  const child = gauge.labels(200, '/')
+  child.set(1)
+  gauge.set({ code: '200', route: '/a' }, 1)
+  gauge.inc({ code: '200', route: '/' })
+  t.strictSame(await shown(gauge), [{ code: 200, route: '/' }, { code: '200', route: '/a' }], 'inc leaves it')
+  gauge.set({ code: '200', route: '/' }, 2)
+  t.strictSame((await shown(gauge))[0], { code: '200', route: '/' }, 'set shows its own')
+  child.set(3)
+  t.strictSame((await shown(gauge))[0], { code: 200, route: '/' }, 'a child\'s too')
+  gauge.remove('200', '/')
+  gauge.set({ code: 500, route: '/b' }, 1)
+  gauge.inc({ code: 200, route: '/a' })
+  t.strictSame(await shown(gauge), [{ code: '200', route: '/a' }, { code: 500, route: '/b' }], 'whatever a place held before')
+
+  const histogram = new Histogram({ name: 'subject', help: 'Of the test.', labelNames: ['code'], buckets: [], registers })
+  histogram.observe({ code: 200 }, 1)
+  histogram.zero({ code: '200' })
+  t.strictSame((await shown(histogram)).at(-1), { code: '200' })
+
+  const capped = new Gauge({ name: 'subject', help: 'Of the test.', labelNames: ['code'], maxSeries: 1, registers })
+  capped.set({ code: 200 }, 1)
+  capped.inc({ code: '200' })
+  capped.set({ code: 404 }, 1)
+  t.strictSame(await shown(capped), [{ code: 200 }, { code: OVERFLOW }], 'the overflow series keeps its labels')
+})
+
 t.test('an observable metric is computed at each read from what is there then', async (t) => {
   const gauge = new ObservableGauge({ name: 'pooled', help: 'Of the test.', labelNames: ['alias'], registers })
   const counter = new ObservableCounter({ name: 'elsewhere_total', help: 'Of the test.', registers })

@@ -13,34 +13,33 @@ export async function pageOf (registry: RegistryLike): Promise<string> {
   return families.sort().join('\n')
 }
 
-/** What getMetricsAsJSON() says, in one order, label values as strings, without what is undefined or null. */
+/**
+ * What getMetricsAsJSON() says, key for key and type for type: which keys a value has, null and undefined, 200 and '200'.
+ * Left out are labels that are undefined, the order of labels, and the times of exemplars.
+ */
 export async function stateOf (registry: RegistryLike): Promise<string> {
-  const families = await registry.getMetricsAsJSON() as Array<{ name: string, help: string, type: string, aggregator: string, values: Value[] }>
-  const state = families.map(({ name, help, type, aggregator, values }) => ({
-    name,
-    help,
-    type,
-    aggregator,
-    values: values.map(({ value, labels, metricName, exemplar }) => JSON.stringify({
-      metricName,
-      labels: labelsOf(labels),
-      // JSON has neither NaN nor the infinities; a sum of nothing may be 0 or -0.
-      value: String(value + 0),
-      exemplar: exemplar ? { labels: labelsOf(exemplar.labelSet), value: exemplar.value } : undefined
-    })).sort()
-  })).sort((a, b) => a.name < b.name ? -1 : 1)
-  return JSON.stringify(state, null, 1)
+  const families = await registry.getMetricsAsJSON() as Array<{ values: Value[] }>
+  return JSON.stringify(families.map(({ values, ...rest }) => ({ ...rest, values: values.map(shown) })), null, 1)
 }
 
 interface Value {
   value: number
   labels: Record<string, unknown>
-  metricName?: string
-  exemplar?: { labelSet: Record<string, unknown>, value: number } | null
+  exemplar?: { labelSet: Record<string, unknown>, value: number, timestamp?: number } | null
 }
 
-function labelsOf (labels: Record<string, unknown>): string[][] {
-  return Object.entries(labels).filter(([, value]) => value !== undefined).map(([name, value]) => [name, String(value)]).sort()
+/** A value with what JSON has no word for: NaN, the infinities, and keys that are undefined. 0 and -0 are one, for a sum of nothing may be either. */
+function shown (value: Value): object {
+  return Object.fromEntries(Object.entries(value).map(([key, part]: [string, unknown]) => {
+    if (key === 'value') return [key, String(value.value + 0)]
+    if (key === 'labels') return [key, labelsOf(value.labels)]
+    if (key === 'exemplar' && value.exemplar) return [key, { ...value.exemplar, labelSet: labelsOf(value.exemplar.labelSet), timestamp: typeof value.exemplar.timestamp }]
+    return [key, part === undefined ? 'undefined' : part]
+  }))
+}
+
+function labelsOf (labels: Record<string, unknown>): unknown[][] {
+  return Object.entries(labels).filter(([, value]) => value !== undefined).sort(([a], [b]) => a < b ? -1 : 1)
 }
 
 function lineOf (line: string): string {
