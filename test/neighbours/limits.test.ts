@@ -50,7 +50,7 @@ for (const order of ORDERS) {
 t.test('@fastify/circuit-breaker: what it answers is a 503 of its route, and the page is not behind it', async (t) => {
   const { url } = await service(t, {
     routes: (app) => {
-      app.register(circuitBreaker, { threshold: 1 })
+      app.register(circuitBreaker, { threshold: 1, resetTimeout: 500 })
       app.register(async (app) => {
         app.get('/', { preHandler: app.circuitBreaker() }, async () => { throw new RangeError('upstream') })
       })
@@ -79,6 +79,13 @@ t.test('on a port of its own the page is behind none of them', async (t) => {
   const page = await scrape(origin)
   t.equal(ended(page, { status_code: '503' }), 1)
   checkBooks(t, page, 1)
+})
+
+t.test('@fastify/under-pressure: its status route is left out like any other', async (t) => {
+  const { app, url } = await service(t, { routes: press, options: { excludeRoutes: ['/status'], endpoint: { port: 0 } } })
+  await pressed(app)
+  t.equal(await ask(url, '/status'), 503)
+  checkBooks(t, await scrape(new URL(app.metrics.server?.url ?? '').origin), 0)
 })
 
 t.test('while the application closes, a port of its own answers until the last request has its answer', async (t) => {

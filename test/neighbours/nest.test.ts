@@ -20,7 +20,7 @@ ${late}
 await app.listen(Number(process.env.PORT), '127.0.0.1')
 `
 
-for (const [order, code] of [['before the application', main('await adapter.register(metricsPlugin)', '')], ['on the application', main('', 'await app.register(metricsPlugin)')]] as const) {
+for (const [order, code] of [['before the application', main('await adapter.getInstance().register(metricsPlugin)', '')], ['on the application', main('', 'await app.register(metricsPlugin)')]] as const) {
   t.test(`Nest, registered ${order}: routes have their prefix and the page has none; statuses are those of guards and filters`, async (t) => {
     const url = await folder.start(t, 'main.js', code)
     const asked: Array<[path: string, route: string, status: number]> = [

@@ -86,9 +86,12 @@ for (const order of ORDERS) {
     const page = await scrape(url)
     t.equal(ended(page, { method: 'OPTIONS', route: '*', status_code: '204' }), 3)
     checkBooks(t, page, 3)
+    const without = await service(t, { [order]: (app: FastifyInstance) => app.register(cors), options: { excludeRoutes: ['*'] } })
+    t.equal(await ask(without.url, '/', preflight), 204)
+    checkBooks(t, await scrape(without.url), 0)
   })
 
-  t.test(`@fastify/session, ${order}: each scrape begins a session, unless sessions begin with what is put into them`, async (t) => {
+  t.test(`@fastify/session, ${order}: each scrape begins a session, but not with saveUninitialized: false`, async (t) => {
     for (const saveUninitialized of [true, false]) {
       const kept = new Map<string, unknown>()
       const { url } = await service(t, {
