@@ -48,6 +48,16 @@ ${page.code('js', 'pressureHandler')}
   t.equal(said, '')
 })
 
+t.test('what no route names: the names that the page says', async (t) => {
+  const printed = await folder.node('names.js', `${begin}${page.code('js', 'known.exec')}
+fastify.all('/up/*', async () => 'ok')
+for (const url of ['/up/walks/7', '/up/nothing']) await fastify.inject(url)
+console.log(await fastify.metrics.render())
+process.exit()
+`)
+  for (const route of ['/up/walks', '/up/*']) t.match(printed, `http_requests_received_total{method="GET",route="${route}",scheme="http"} 1`)
+})
+
 t.test('GraphQL: the label is the operation', async (t) => {
   const printed = await folder.node('operations.js', `import mercurius from 'mercurius'
 ${begin}${page.code('js', 'operationName')}
