@@ -5,15 +5,23 @@ import type { RouteSettings } from './settings.js'
 /** The pages of a registry. */
 export type Pages = Pick<Exposition, 'refuses' | 'scrape'>
 
+/**
+ * What plugins that act on every route read of one, and find here: the page is not compressed twice, and not refused under pressure or for its rate, which is when it is
+ * needed; no other origin may read it (@fastify/compress, under-pressure, rate-limit and cors; docs/other-plugins.md).
+ */
+const NEIGHBOURS = { pressureHandler () {}, rateLimit: false, cors: false }
+const UNTOUCHED = { compress: false }
+
 /** Serves the page at a route, in the format and encoding that the scraper asks for; what the route's options say, authentication among them, holds there too. */
 export function serveMetrics (fastify: FastifyInstance, { path, counted, route }: RouteSettings, pages: Pages): void {
   fastify.route({
+    ...UNTOUCHED,
     ...route,
     method: ['GET', 'HEAD'],
     url: path,
     schema: schemaOf(route.schema),
     ...route.logLevel === undefined ? quiet(fastify.log) : {},
-    config: { ...route.config, ...counted ? {} : { metrics: false } },
+    config: { ...NEIGHBOURS, ...route.config, ...counted ? {} : { metrics: false } },
     async handler (request, reply) {
       const asked = readRequest(request.raw.headers, request.raw.url ?? '')
       const answer = () => {
@@ -22,6 +30,7 @@ export function serveMetrics (fastify: FastifyInstance, { path, counted, route }
         return reply
       }
       vary(reply, 'accept, accept-encoding')
+      reply.header('cache-control', 'no-store')
       if (request.method === 'HEAD') return await answer().send()
       if (pages.refuses(asked)) {
         return await reply.code(503).header('retry-after', '1').type('text/plain').send('as many scrapes as maxScrapes allows are being served; try again\n')

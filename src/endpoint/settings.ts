@@ -64,6 +64,9 @@ export const ROUTE_OPTIONS = [
 /** What plugins read at the top of a route: @fastify/helmet, compress, response-validation, websocket and sse. Others read its `config`. */
 export const PLUGIN_ROUTE_OPTIONS = ['helmet', 'compress', 'decompress', 'responseValidation', 'responseStatusCodeValidation', 'websocket', 'wsHandler', 'sse'] as const
 
+/** The hooks that may keep somebody from the page. */
+const GUARDS = ['onRequest', 'preParsing', 'preValidation', 'preHandler'] as const satisfies ReadonlyArray<keyof RouteShorthandOptions>
+
 const OF_ROUTES = [...ROUTE_OPTIONS, ...PLUGIN_ROUTE_OPTIONS]
 
 /** An address, and no URL: letters, digits, dots, colons, and what a scope of IPv6 has. */
@@ -93,6 +96,10 @@ export function readEndpoint (owner: string, at: string, options: unknown, more:
   const ports = portsOf(port)
   check('port', port === undefined || ports !== undefined, `a port, or { from, to } for the first free one of them, from 0 to ${HIGHEST_PORT}`, port)
   check('config', config === undefined || isRecord(config), "an object, as a route's", config)
+  for (const name of GUARDS) {
+    const isGivenNothing = values[name] === undefined && Object.hasOwn(options as object, name)
+    check(name, !isGivenNothing, "a hook, or left out; without it anybody may read the page: await the plugin that gives it before this one is registered", undefined)
+  }
   return {
     path: path as string,
     counted: counted as boolean,

@@ -40,7 +40,7 @@ export function responseBytes (method: string, status: number, exchange: Exchang
  * The length that a response says of its body; undefined where it says none.
  * `_contentLength` is where Node keeps the length it was given in writeHead or found in end(): neither shows in getHeader().
  */
-export function knownLength (exchange: Exchange): number | undefined {
+function knownLength (exchange: Exchange): number | undefined {
   return lengthOf(responseHeader(exchange, 'content-length')) ?? lengthOf((exchange.raw as { _contentLength?: unknown })._contentLength)
 }
 

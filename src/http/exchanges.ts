@@ -6,7 +6,7 @@ import { errorTypeOf } from '../error-type.js'
 import type { Exemplars, SpanContext } from '../exemplars.js'
 import type { Labels } from '../metrics/index.js'
 import { shadowMethod } from '../shadow.js'
-import { BodyCount, knownLength, requestBytes, responseBytes, responseHeader } from './bodies.js'
+import { BodyCount, requestBytes, responseBytes, responseHeader } from './bodies.js'
 import { endingOf, hasHead, isClosed, statusTold, type Ending } from './endings.js'
 import { Exchange, ExchangeList, exchangeOf, type Arrival, type RawRequest, type RawResponse } from './exchange.js'
 import type { HttpFamilies } from './families.js'
@@ -90,7 +90,7 @@ export class Exchanges {
   handled (exchange: Exchange, atMost = Infinity): void {
     if (exchange.handlerStart === 0) return
     try {
-      const seconds = Math.min((performance.now() - exchange.handlerStart) / 1000, atMost)
+      const seconds = Math.max(0, Math.min((performance.now() - exchange.handlerStart) / 1000, atMost))
       exchange.handlerStart = 0
       exchange.route?.handlerDuration?.observe(seconds, this.#exemplarOf(exchange))
     } catch (error) {
@@ -173,7 +173,8 @@ export class Exchanges {
     const stop = shadowMethod(exchange.raw, 'writeHead', (original) => (...args) => {
       stop()
       const result = original.apply(exchange.raw, args)
-      if (!exchange.over && exchange.raw.statusCode < 300 && knownLength(exchange) === undefined) this.#opened(exchange, exchange.raw.statusCode)
+      const { statusCode } = exchange.raw
+      if (!exchange.over && statusCode < 300 && responseBytes(exchange.route?.method ?? '', statusCode, exchange) === undefined) this.#opened(exchange, statusCode)
       return result
     })
   }
@@ -240,7 +241,8 @@ export class Exchanges {
   /** What is observed once a request, whichever way it ends. @returns how long it took, in seconds */
   #observe (exchange: Exchange, route: RouteMetrics, status: number): number {
     const { reply } = exchange
-    const seconds = (exchange.seenAt === 0 && reply !== undefined ? reply.elapsedTime : performance.now() - exchange.seenAt) / 1000
+    // A clock of a test's may be put in or taken out meanwhile.
+    const seconds = Math.max(0, (exchange.seenAt === 0 && reply !== undefined ? reply.elapsedTime : performance.now() - exchange.seenAt) / 1000)
     const exemplar = this.#exemplarOf(exchange)
     route.finished(status, seconds, this.#settings.labels.of(exchange.request, reply), exemplar)
     this.#uploaded(exchange, route, exemplar)

@@ -30,7 +30,11 @@ t.test('every option of a Fastify route is let through, and what plugins read at
   app.addHook('onRoute', (route) => { seen = { ...route } })
   await app.register(metricsPlugin, { registry: new Registry(), endpoint: Object.freeze(endpoint) as EndpointOptions })
   t.match(seen, { ...endpoint, url: '/metrics', method: ['GET', 'HEAD'] })
-  for (const name of ROUTE_OPTIONS) t.equal(await registered({ endpoint: { [name]: undefined } }), 200, name)
+  for (const name of ROUTE_OPTIONS) {
+    const guards = ['onRequest', 'preParsing', 'preValidation', 'preHandler'].includes(name)
+    if (guards) t.match(await registered({ endpoint: { [name]: undefined } }), { code: 'FP_ERR_INVALID_OPTION', message: /must be a hook, or left out; without it anybody may read the page/ }, name)
+    else t.equal(await registered({ endpoint: { [name]: undefined } }), 200, name)
+  }
 })
 
 t.test('what is neither ours nor of a route is refused, with how it is written here', async (t) => {

@@ -6,26 +6,23 @@ import swagger from '@fastify/swagger'
 import underPressure from '@fastify/under-pressure'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
-import type { EndpointOptions } from '../../src/index.js'
 import { service } from '../support/http.js'
 import { ask, ORDERS } from '../support/neighbours.js'
 
-/** What a neighbour that is registered for all routes does to the page, where nothing is said and with its cure. */
+/** A neighbour that is registered for all routes, and what it would do to the page. */
 interface Neighbour {
   name: string
   register: (app: FastifyInstance) => unknown
-  /** Looks at the page once the application is ready. */
-  look: (url: string, app: FastifyInstance) => unknown
-  /** What is seen where nothing is said. */
-  bare: unknown
-  /** The same where the neighbour is registered after the plugin, and never sees the route of the page. */
-  bareAfter?: unknown
-  cure: EndpointOptions
-  cured: unknown
+  /** Looks at a path once the application is ready. */
+  look: (url: string, app: FastifyInstance, path: string) => unknown
+  /** What is seen of a route that says nothing to it, where it is registered before. */
+  elsewhere: unknown
+  /** What is seen of the page. */
+  page: unknown
 }
 
-const header = (name: string, headers: Record<string, string>) => async (url: string) => {
-  const answer = await fetch(`${url}/metrics`, { headers })
+const header = (name: string, headers: Record<string, string>) => async (url: string, _app: FastifyInstance, path: string) => {
+  const answer = await fetch(url + path, { headers })
   await answer.arrayBuffer()
   return answer.headers.get(name)
 }
@@ -34,73 +31,63 @@ const neighbours: Neighbour[] = [
   {
     name: '@fastify/under-pressure',
     register: (app) => app.register(underPressure, { maxHeapUsedBytes: 1, sampleInterval: 10 }),
-    async look (url, app) {
+    async look (url, app, path) {
       while (!app.isUnderPressure()) await new Promise(setImmediate)
-      return await ask(url, '/metrics')
+      return await ask(url, path)
     },
-    bare: 503,
-    cure: { config: { pressureHandler () {} } },
-    cured: 200
+    elsewhere: 503,
+    page: 200
   },
   {
     name: '@fastify/rate-limit',
     register: (app) => app.register(rateLimit, { max: 1 }),
-    look: async (url) => [await ask(url, '/metrics'), await ask(url, '/metrics')],
-    bare: [200, 429],
-    bareAfter: [200, 200],
-    cure: { config: { rateLimit: false } },
-    cured: [200, 200]
+    look: async (url, _app, path) => [await ask(url, path), await ask(url, path)],
+    elsewhere: [200, 429],
+    page: [200, 200]
   },
   {
     name: '@fastify/cors',
     register: (app) => app.register(cors, { origin: true }),
     look: header('access-control-allow-origin', { origin: 'https://elsewhere.example' }),
-    bare: 'https://elsewhere.example',
-    cure: { config: { cors: false } },
-    cured: null
+    elsewhere: 'https://elsewhere.example',
+    page: null
   },
   {
     name: '@fastify/compress',
     register: (app) => app.register(compress),
     look: header('content-encoding', { 'accept-encoding': 'br' }),
-    bare: 'br',
-    bareAfter: null,
-    cure: { compress: false },
-    cured: null
+    elsewhere: 'br',
+    page: null
   },
   {
     name: '@fastify/caching',
     register: (app) => app.register(caching, { privacy: caching.privacy.PUBLIC, expiresIn: 60 }),
     look: header('cache-control', {}),
-    bare: 'public, max-age=60',
-    cure: { onRequest: async (_request, reply) => { reply.header('cache-control', 'no-store') } },
-    cured: 'no-store'
+    elsewhere: 'public, max-age=60',
+    page: 'no-store'
   },
   {
     name: '@fastify/swagger',
     register: (app) => app.register(swagger),
-    look: (_url, app) => Object.keys(app.swagger().paths ?? {}),
-    bare: ['/metrics'],
-    bareAfter: [],
-    cure: { schema: { hide: true } },
-    cured: []
+    look: (_url, app, path) => Object.keys(app.swagger().paths ?? {}).filter((documented) => documented === path),
+    elsewhere: ['/other'],
+    page: []
   }
 ]
 
-for (const { name, register, look, bare, bareAfter = bare, cure, cured } of neighbours) {
+const routes = (app: FastifyInstance) => { app.register(async (scope) => { scope.get('/other', async () => 'x'.repeat(5_000)) }) }
+
+for (const { name, register, look, elsewhere, page } of neighbours) {
   for (const order of ORDERS) {
-    t.test(`${name}, ${order}: what it does to the page, and what its cure does`, async (t) => {
-      const without = await service(t, { [order]: register })
-      t.same(await look(without.url, without.app), order === 'before' ? bare : bareAfter, 'where nothing is said')
-      const withCure = await service(t, { [order]: register, options: { endpoint: cure } })
-      t.same(await look(withCure.url, withCure.app), cured, 'with its cure')
+    t.test(`${name}, registered ${order}: the page is what it is without it`, async (t) => {
+      const { app, url } = await service(t, order === 'before' ? { before: register, routes } : { routes: register })
+      t.same(await look(url, app, '/metrics'), page)
+      if (order === 'before') t.same(await look(url, app, '/other'), elsewhere, 'it acts on others')
     })
   }
 }
 
-t.test('each cure is harmless where the neighbour is not there', async (t) => {
-  for (const { name, cure } of neighbours) {
-    const { url } = await service(t, { options: { endpoint: cure } })
-    t.equal(await ask(url, '/metrics'), 200, name)
-  }
+t.test("what the user says in the page's own route goes before", async (t) => {
+  const { url } = await service(t, { before: (app) => { app.register(rateLimit) }, options: { endpoint: { config: { rateLimit: { max: 1 } } } } })
+  t.same([await ask(url, '/metrics'), await ask(url, '/metrics')], [200, 429])
 })
