@@ -1,6 +1,7 @@
 import { numbersOf, SeriesCopy, type Key } from './series-copy.js'
 import type { LabelValue } from './labels.js'
 import type { LabelPair } from './label-pair.js'
+import { wellFormed } from './unicode.js'
 
 /** The values of one label, each kept once and known by a number from 1 on, as long as a series has it; 0 is no value. */
 class LabelValues {
@@ -11,9 +12,21 @@ class LabelValues {
   readonly #uses = [0]
   readonly #free: number[] = []
 
-  /** 200 and '200' are one value. */
+  /** 200 and '200' are one value, and so are texts that UTF-8 has the same bytes for. */
   numberOf (value: LabelValue | undefined): number | undefined {
-    return value === undefined ? 0 : this.#numbers.get(typeof value === 'string' ? value : `${value}`)
+    if (value === undefined) return 0
+    const text = typeof value === 'string' ? value : `${value}`
+    return this.#numbers.get(text) ?? this.#numbers.get(wellFormed(text))
+  }
+
+  /** Whether some series has no value here, and another one that a scraper takes for none. */
+  get hasNoneAndEmpty (): boolean {
+    return this.hasNone && this.#numbers.has('')
+  }
+
+  /** Whether some series has no value here. */
+  get hasNone (): boolean {
+    return (this.#uses[0] as number) > 0
   }
 
   valueOf (number: number): LabelValue | undefined {
@@ -28,9 +41,10 @@ class LabelValues {
 
   /** The number of a value that one more series has. */
   take (value: LabelValue | undefined): number {
-    let number = this.numberOf(value)
+    // Put together once: an object may give another text the next time.
+    const text = wellFormed(`${value}`)
+    let number = value === undefined ? 0 : this.#numbers.get(text)
     if (number === undefined) {
-      const text = `${value}`
       number = this.#free.pop() ?? this.#values.length
       this.#numbers.set(text, number)
       // What is neither text nor a number could change later, or keep a caller's object alive.
@@ -123,7 +137,8 @@ export class SeriesTable {
       keys[i] = key
       places[i++] = place
     })
-    return new SeriesCopy(keys, places, this.#limit, labelNames, this.#labels.map((label) => label.share()), shared)
+    const mayRepeat = this.#labels.some((label, i) => label.hasNoneAndEmpty || (label.hasNone && shared.some(({ name }) => name === labelNames[i])))
+    return new SeriesCopy(keys, places, this.#limit, labelNames, this.#labels.map((label) => label.share()), shared, mayRepeat)
   }
 
   /** All series, oldest first. */
