@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import type { Scope } from './catalogue.js'
+import { OWN_METRICS, type OwnMetricName, type Scope } from './catalogue.js'
 import { readEndpoint, type EndpointOptions, type EndpointSettings } from './endpoint/settings.js'
 import { invalidOption } from './errors.js'
 import type { ExpositionSettings } from './exposition/index.js'
@@ -7,13 +7,16 @@ import type { ExemplarSource } from './exemplars.js'
 import { HTTP_METRICS, type HttpMetricName } from './http/families.js'
 import type { HttpSettings } from './http/instrument.js'
 import type { LabelResolver } from './http/user-labels.js'
-import { defaultRegistry, isLabelName, type RegistryLike } from './metrics/index.js'
-import { SCOPE_OPTIONS, isRecord, readScope } from './scope.js'
+import { isLabelName, type RegistryLike } from './metrics/index.js'
+import { SCOPE_OPTIONS, isRecord, readMetrics, readRegistries, readScope } from './scope.js'
 
 /** Options of metricsPlugin; none is needed. */
 export interface MetricsPluginOptions {
-  /** Where the metrics are: a registry of prom-client 15, @prometheus-io/client or @platformatic/prom-client. Default: prom-client's global one. */
-  registry?: RegistryLike
+  /**
+   * Where the metrics are: a registry of prom-client 15, @prometheus-io/client or @platformatic/prom-client; or several, which are all on the page, the first with the
+   * metrics of this package. Default: prom-client's global one.
+   */
+  registry?: RegistryLike | readonly RegistryLike[]
   /** Goes before the name of every metric of this package, the runtime metrics included. Default: ''. */
   prefix?: string
   /** The route that serves the metrics: its path, or an object with any Fastify route options, or with a port of its own, or false for none. Default: '/metrics'. */
@@ -32,8 +35,8 @@ export interface MetricsPluginOptions {
   labels?: Record<string, LabelResolver>
   /** Routes to leave out: whole templates ('/health') or patterns; '__unmatched__' is what no route matched. Default: none. */
   excludeRoutes?: ReadonlyArray<string | RegExp>
-  /** HTTP metrics to switch off (false), or those of the catalogue's opt-in ones to switch on (true). */
-  metrics?: Partial<Record<HttpMetricName, boolean>>
+  /** HTTP metrics, and those about this package's own work, to switch off (false), or those of the catalogue's opt-in ones to switch on (true). */
+  metrics?: Partial<Record<HttpMetricName | OwnMetricName, boolean>>
   /** Whether the registry gets prom-client's default metrics of the process and of Node. Default: true. */
   runtime?: boolean
   /** Label sets a metric holds at most; what comes after goes to one series labelled `__overflow__`. Default: 10,000. */
@@ -53,7 +56,11 @@ export interface MetricsPluginOptions {
 /** Options, checked and complete. */
 export interface Settings {
   readonly scope: Scope & { readonly registry: RegistryLike, readonly prefix: string }
+  /** Those on the page, that of the scope first. */
+  readonly registries: readonly RegistryLike[]
   readonly http: HttpSettings
+  /** Which metrics are switched off or on. */
+  readonly metrics: NonNullable<MetricsPluginOptions['metrics']>
   readonly endpoint: EndpointSettings | undefined
   readonly exposition: ExpositionSettings
   readonly runtime: boolean
@@ -74,16 +81,19 @@ export function readOptions (options: MetricsPluginOptions): Settings {
       throw invalidOption('metricsPlugin', name, `one of ${OPTIONS.join(', ')}`, (options as Record<string, unknown>)[name])
     }
   }
-  const { runtime = true, excludeRoutes = [], labels = {}, metrics = {}, buckets = {}, exemplars } = options
-  const { registry = defaultRegistry, prefix = '', maxSeries, nativeHistograms } = readScope('metricsPlugin', options)
+  const { runtime = true, excludeRoutes = [], labels = {}, buckets = {}, exemplars } = options
+  const registries = readRegistries('metricsPlugin', options.registry)
+  const { prefix = '', maxSeries, nativeHistograms } = readScope('metricsPlugin', { ...options, registry: registries[0] })
   check('runtime', typeof runtime === 'boolean', 'true or false', runtime)
   check('excludeRoutes', Array.isArray(excludeRoutes) && excludeRoutes.every((route) => typeof route === 'string' || route instanceof RegExp), 'an array of strings and regular expressions', excludeRoutes)
   checkLabels(labels)
-  checkMetrics(metrics)
+  const metrics = readMetrics('metricsPlugin', options.metrics, [...HTTP_METRICS, ...OWN_METRICS])
   checkBuckets(buckets)
   const endpoint = endpointOf(options.endpoint === false ? {} : options.endpoint ?? '/metrics')
   return {
-    scope: { registry, prefix, maxSeries, nativeHistograms },
+    scope: { registry: registries[0], prefix, maxSeries, nativeHistograms },
+    registries,
+    metrics,
     http: { metrics, labels, excludeRoutes, exemplars, durationBuckets: buckets.duration, sizeBuckets: buckets.size },
     endpoint: options.endpoint === false ? undefined : endpoint,
     exposition: endpoint.exposition,
@@ -106,14 +116,6 @@ function checkLabels (labels: unknown): void {
     check(`labels.${name}`, isLabelName(name) && !name.startsWith('__'), 'named with letters, digits and _, not starting with a digit or __', name)
     check(`labels.${name}`, !TAKEN_LABELS.includes(name), `named other than ${TAKEN_LABELS.join(', ')}`, name)
     check(`labels.${name}`, typeof resolve === 'function', 'a function of the request and the reply', resolve)
-  }
-}
-
-function checkMetrics (metrics: unknown): void {
-  check('metrics', isRecord(metrics), 'an object of true and false by metric name', metrics)
-  for (const [name, on] of Object.entries(metrics as object)) {
-    if (!(HTTP_METRICS as string[]).includes(name)) throw invalidOption('metricsPlugin', `metrics.${name}`, `one of ${HTTP_METRICS.join(', ')}`, on)
-    check(`metrics.${name}`, typeof on === 'boolean', 'true or false', on)
   }
 }
 

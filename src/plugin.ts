@@ -5,14 +5,14 @@ import { serveMetrics } from './endpoint/route.js'
 import { listen, type MetricsServer } from './endpoint/server.js'
 import { FORMATS } from './exposition/index.js'
 import { instrumentHttp } from './http/instrument.js'
-import type { RegistryLike } from './metrics/index.js'
+import { onCap, type RegistryLike } from './metrics/index.js'
 import { readOptions, type MetricsPluginOptions } from './options.js'
 import { observedExposition } from './scrapes.js'
 import { Trouble } from './trouble.js'
 
 /** What `fastify.metrics` is. */
 export interface FastifyMetrics {
-  /** Where the metrics are, yours too if you put them there. */
+  /** Where the metrics are, yours too if you put them there; the first one where there are several. */
   readonly registry: RegistryLike
   /** The content type of what render() gives. */
   readonly contentType: string
@@ -32,15 +32,17 @@ declare module 'fastify' {
 const OURS = Symbol.for('fastify-prometheus.metrics')
 
 async function metrics (fastify: FastifyInstance, options: MetricsPluginOptions): Promise<void> {
-  const { scope, http, endpoint, exposition: exposed, runtime } = readOptions(options)
+  const { scope, registries, http, metrics, endpoint, exposition: exposed, runtime } = readOptions(options)
   if (fastify.hasDecorator('metrics') && OURS in fastify.metrics) {
     fastify.log.warn('fastify-prometheus is registered already; its first registration counts and this one does nothing')
     return
   }
 
   const { registry, prefix } = scope
-  const trouble = new Trouble(scope, (message, err) => fastify.log.warn({ err }, message))
-  const exposition = observedExposition(scope, exposed, trouble)
+  const trouble = new Trouble(scope, (message, err) => fastify.log.warn({ err }, message), metrics.metrics_instrumentation_errors_total !== false)
+  const exposition = observedExposition(scope, registries, exposed, metrics, trouble)
+  const stopTelling = onCap({ registries, tell: (message) => fastify.log.warn(message) })
+  fastify.addHook('onClose', async () => { stopTelling() })
   let server: MetricsServer | undefined
   const decorator: FastifyMetrics & { [OURS]: true } = {
     [OURS]: true,
@@ -62,7 +64,7 @@ async function metrics (fastify: FastifyInstance, options: MetricsPluginOptions)
   } else if (endpoint !== undefined) {
     serveMetrics(fastify, endpoint, exposition)
   }
-  if (runtime && registry.getSingleMetric(`${prefix}process_cpu_user_seconds_total`) === undefined) {
+  if (runtime && registries.every((each) => each.getSingleMetric(`${prefix}process_cpu_user_seconds_total`) === undefined)) {
     // prom-client asks for its own Registry, and calls on it what every registry of this shape has.
     collectDefaultMetrics({ register: registry as never, prefix })
   }

@@ -1,6 +1,6 @@
 import type { Scope } from './catalogue.js'
 import { MetricsError, invalidOption, show } from './errors.js'
-import { isGrowthFactor, isMetricName, isRegistry } from './metrics/index.js'
+import { defaultRegistry, isGrowthFactor, isMetricName, isRegistry, type RegistryLike } from './metrics/index.js'
 
 /** The options that say where metrics go, what they are named and what they hold, by name. */
 export const SCOPE_OPTIONS = ['registry', 'prefix', 'maxSeries', 'nativeHistograms', 'exemplars'] as const satisfies ReadonlyArray<keyof Scope>
@@ -14,6 +14,10 @@ const NATIVE_OPTIONS = ['growthFactor', 'classicBuckets']
  */
 export function readScope (owner: string, options: { readonly [K in keyof Scope]?: unknown }): Scope {
   const { registry, prefix, maxSeries, nativeHistograms, exemplars } = options
+  if (Array.isArray(registry)) {
+    throw new MetricsError('FP_ERR_INVALID_OPTION', `${owner} option 'registry' must be one registry of prom-client's shape, got an array of ${registry.length}; ` +
+      'several on one page are for metricsPlugin and metricsServer, so give the one where these metrics shall be')
+  }
   if (registry !== undefined && !isRegistry(registry)) throw invalidOption(owner, 'registry', "a registry of prom-client's shape", registry)
   if (prefix !== undefined && prefix !== '' && !isMetricName(prefix)) {
     throw invalidOption(owner, 'prefix', "letters, digits, '_' and ':', not starting with a digit", prefix)
@@ -30,6 +34,37 @@ export function readScope (owner: string, options: { readonly [K in keyof Scope]
     // What a function takes and gives cannot be seen; what it gives is checked each time.
     exemplars: exemplars as Scope['exemplars']
   }
+}
+
+/**
+ * The registries of a page, each once: that of our own metrics first.
+ * @param given a registry, an array of them, or undefined for prom-client's global one
+ * @throws MetricsError FP_ERR_INVALID_OPTION
+ */
+export function readRegistries (owner: string, given: unknown): readonly [RegistryLike, ...RegistryLike[]] {
+  if (given === undefined) return [defaultRegistry]
+  const all: unknown[] = Array.isArray(given) ? given : [given]
+  for (const [i, registry] of all.entries()) {
+    if (!isRegistry(registry)) throw invalidOption(owner, Array.isArray(given) ? `registry[${i}]` : 'registry', "a registry of prom-client's shape", registry)
+  }
+  const [first, ...others] = new Set(all as RegistryLike[])
+  if (first === undefined) throw invalidOption(owner, 'registry', 'a registry, or an array of at least one', given)
+  return [first, ...others]
+}
+
+/**
+ * Which of the metrics of one's own are switched off.
+ * @param known the names that there are
+ * @throws MetricsError FP_ERR_INVALID_OPTION
+ */
+export function readMetrics<N extends string> (owner: string, given: unknown, known: readonly N[]): Partial<Record<N, boolean>> {
+  if (given === undefined) return {}
+  if (!isRecord(given)) throw invalidOption(owner, 'metrics', 'an object of true and false by metric name', given)
+  for (const [name, on] of Object.entries(given)) {
+    if (!(known as readonly string[]).includes(name)) throw invalidOption(owner, `metrics.${name}`, `one of ${known.join(', ')}`, on)
+    if (typeof on !== 'boolean') throw invalidOption(owner, `metrics.${name}`, 'true or false', on)
+  }
+  return given as Partial<Record<N, boolean>>
 }
 
 /**
