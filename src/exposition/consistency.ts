@@ -72,6 +72,7 @@ async function distinct (family: FamilySnapshot, failed: Failed): Promise<Family
   failed(family.name, new Error(`${repeated.size} of its series are left out, for an earlier one has the same labels: ${show(first)}`))
   return {
     ...family,
+    values: undefined,
     size: family.size - repeated.size,
     * series () {
       let i = 0
@@ -97,6 +98,7 @@ async function together (first: FamilySnapshot, second: FamilySnapshot): Promise
   }
   return {
     ...first,
+    values: undefined,
     size: first.size + second.size,
     * series () {
       yield * first.series()

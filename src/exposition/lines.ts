@@ -13,7 +13,7 @@ const LONG = 4096
 export interface Dialect {
   /** Whether lines of counters and buckets end with their exemplar. */
   readonly exemplars: boolean
-  /** Whether histograms whose sum is no counter, for they may count negative values, have it and, which OpenMetrics has only beside it, a count. */
+  /** Whether histograms that may count negative values have a sum and, which OpenMetrics has only beside it, a count. */
   readonly negativeSums: boolean
   /** Whether counts that are not whole, those of an average, are written as they are, and not as the nearest whole one. */
   readonly fractions: boolean
@@ -25,7 +25,7 @@ export interface Dialect {
 export function * lines (writer: Writer, family: FamilySnapshot, dialect: Dialect): Generator<Buffer> {
   const { name, type } = family
   const bounds = type === 'histogram' ? [...family.bounds, Infinity].map((bound) => Buffer.from(`le="${boundText(bound)}"} `)) : []
-  const hasTotal = !((family.bounds[0] ?? 0) < 0)
+  const hasTotal = dialect.negativeSums || !((family.bounds[0] ?? 0) < 0)
   for (const series of family.series()) {
     const labels = labelsText(series.labels)
     if (series.buckets !== undefined) {
@@ -35,7 +35,7 @@ export function * lines (writer: Writer, family: FamilySnapshot, dialect: Dialec
         count = buckets(writer, name, labels, bounds, series.buckets, from, from + step, count, dialect)
         if (writer.full) yield writer.take()
       }
-      if (dialect.negativeSums || (hasTotal && series.value >= 0)) total(writer, name, labels, series.value, countIn(dialect, count))
+      if (hasTotal) total(writer, name, labels, series.value, countIn(dialect, count))
     } else if (series.quantiles !== undefined) {
       for (const { quantile, value } of series.quantiles.quantiles) {
         line(writer, name, `${labels}${labels === '' ? '' : ','}quantile="${boundText(quantile)}"`, value)

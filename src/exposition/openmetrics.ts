@@ -1,7 +1,7 @@
 import type { FamilySnapshot } from '../metrics/index.js'
 import { lineNames } from './consistency.js'
 import { lines } from './lines.js'
-import { isWellBehaved, partsOf } from './summary-parts.js'
+import { isAllowed, partsOf } from './parts.js'
 import { Writer } from './writer.js'
 
 /** The content type of OpenMetrics 1.0 (https://prometheus.io/docs/specs/om/open_metrics_spec/). */
@@ -12,7 +12,7 @@ const UNITS = ['seconds', 'bytes', 'ratio', 'meters', 'grams', 'joules', 'celsiu
 
 /**
  * Metrics in OpenMetrics 1.0. Series have the names they have in every format: a counter whose name does not end in `_total`, or whose name without it another
- * metric has, is of type unknown here, and so are the parts of a summary that says what a summary may not.
+ * metric has, is of type unknown here, and so are the parts of a summary or a histogram that says what it may not.
  * @param families no two of which have lines of one name
  * @param created whether counters, histograms and summaries say when they began, in a series of its own for each
  */
@@ -20,7 +20,8 @@ export function * encodeOpenMetrics (families: readonly FamilySnapshot[], create
   const writer = new Writer()
   const taken = new Set(families.flatMap(lineNames))
   for (const whole of families) {
-    for (const family of whole.type !== 'summary' || isWellBehaved(whole) ? [whole] : partsOf(whole)) {
+    const allowed = yield * isAllowed(whole)
+    for (const family of allowed ? [whole] : partsOf(whole)) {
       const name = openMetricsName(family, taken)
       const type = family.type === 'counter' && name === family.name ? 'unknown' : family.type
       const unit = UNITS.find((unit) => name.endsWith(`_${unit}`))

@@ -51,6 +51,8 @@ export interface MetricObject {
 export const OVERFLOW = '__overflow__'
 export const DEFAULT_MAX_SERIES = 10_000
 
+const NO_LABELS: readonly LabelPair[] = []
+
 const FAMILY = Symbol.for('fastify-prometheus.family')
 
 /** A metric's name, help and labels, and the series under it. */
@@ -199,6 +201,9 @@ export abstract class Family<T extends string = string> implements SeriesSource 
       mayRepeat: series.mayRepeat,
       * series () {
         for (let i = 0; i < series.size; i++) yield read(series.place(i), series.labels(i))
+      },
+      * values () {
+        for (let i = 0; i < series.size; i++) yield read(series.place(i), NO_LABELS).value
       }
     }
   }

@@ -20,6 +20,8 @@ export interface FamilySnapshot {
   readonly mayRepeat?: boolean
   /** The series, oldest first. They are put together one by one, so whoever reads may stop in between for as long as he likes. */
   series (): Iterable<SeriesSnapshot>
+  /** The `value` of each series, where that is cheaper than with all the rest. */
+  readonly values?: (() => Iterable<number>) | undefined
 }
 
 /** One series: its labels, and the numbers that its metric's type has. */
