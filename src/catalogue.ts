@@ -1,5 +1,5 @@
 import type { ExemplarSource } from './exemplars.js'
-import { Counter, Gauge, Histogram, ObservableCounter, ObservableGauge, defaultRegistry, familyIn, type FamilyConfig, type NativeConfig, type RegistryLike } from './metrics/index.js'
+import { Counter, DEFAULT_MAX_SERIES, Gauge, Histogram, ObservableCounter, ObservableGauge, defaultRegistry, familyIn, type FamilyConfig, type NativeConfig, type RegistryLike } from './metrics/index.js'
 
 /** One metric this package exports. */
 export interface Definition {
@@ -12,7 +12,12 @@ export interface Definition {
   readonly buckets?: readonly number[]
   /** Only there when asked for. */
   readonly optIn?: true
+  /** Label sets that it may have at least, whatever the scope's maxSeries: its labels are bounded by what it watches. */
+  readonly leastSeries?: number
 }
+
+/** As many as there are metrics. */
+const UNBOUNDED = Number.MAX_SAFE_INTEGER
 
 const HTTP_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
 const DB_SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10]
@@ -66,14 +71,22 @@ export const catalogue = {
 
   metrics_exposition_duration_seconds: { type: 'histogram', labels: [], buckets: DB_SECONDS, help: 'Time to serve one scrape, from its request to its last byte, in seconds.' },
   metrics_exposition_size_bytes: { type: 'histogram', labels: [], buckets: BYTES, help: 'Size of the body of one scrape as it was sent, in bytes.' },
-  metrics_expositions_total: { type: 'counter', labels: ['format', 'outcome'], help: 'Scrapes by format and outcome: served, aborted, timeout, failed or refused.' },
-  metrics_series: { type: 'observable gauge', labels: ['metric'], help: 'Label sets that a metric has.' },
-  metrics_series_dropped_total: { type: 'observable counter', labels: ['metric'], help: 'Writes that went to the __overflow__ series because the metric has its maxSeries label sets.' },
-  metrics_instrumentation_errors_total: { type: 'counter', labels: ['source'], help: 'Errors of instrumentation, caught before they reached the application.' }
+  metrics_expositions_total: { type: 'counter', labels: ['format', 'outcome'], leastSeries: DEFAULT_MAX_SERIES, help: 'Scrapes by format and outcome: served, aborted, timeout, failed or refused.' },
+  metrics_series: { type: 'observable gauge', labels: ['metric'], leastSeries: UNBOUNDED, help: 'Label sets that a metric has, from 100 or a tenth of its maxSeries on.' },
+  metrics_series_dropped_total: { type: 'observable counter', labels: ['metric'], leastSeries: UNBOUNDED, help: 'Writes that went to the __overflow__ series because the metric has its maxSeries label sets.' },
+  metrics_instrumentation_errors_total: { type: 'counter', labels: ['source'], leastSeries: DEFAULT_MAX_SERIES, help: 'Errors of instrumentation, caught before they reached the application.' }
 } as const satisfies Record<string, Definition>
 
 /** The name of a metric this package exports, without a prefix. */
 export type MetricName = keyof typeof catalogue
+
+/** The metrics about this package's own work. */
+export type OwnMetricName = Extract<MetricName, `metrics_${string}`>
+
+export const OWN_METRICS = Object.keys(catalogue).filter((name): name is OwnMetricName => name.startsWith('metrics_'))
+
+/** Those that are switched off (false) or on. */
+export type OwnChoice = Readonly<Partial<Record<OwnMetricName, boolean>>>
 
 /** The label names of a metric. */
 export type LabelsOf<N extends MetricName> = (typeof catalogue)[N]['labels'][number]
@@ -135,12 +148,14 @@ export function metric<N extends MetricName> (name: N, scope: Scope, override: O
     name: (scope.prefix ?? '') + name,
     help: definition.help,
     labelNames: [...definition.labels, ...override.extraLabels ?? []],
-    maxSeries: scope.maxSeries,
+    maxSeries: definition.leastSeries === undefined ? scope.maxSeries : Math.max(definition.leastSeries, scope.maxSeries ?? 0),
     buckets: native?.classicBuckets === false ? [] : override.buckets ?? definition.buckets,
     native
   }
   // The table above pairs each name with its type, which the compiler cannot follow through the lookup.
-  return familyIn(scope.registry ?? defaultRegistry, config, TYPES[definition.type] as unknown as new (config: FamilyConfig) => FamilyOf<N>)
+  const family = familyIn(scope.registry ?? defaultRegistry, config, TYPES[definition.type] as unknown as new (config: FamilyConfig) => FamilyOf<N>)
+  family.together = true
+  return family
 }
 
 function nativeOf (option: Scope['nativeHistograms']): NativeHistograms | undefined {

@@ -3,6 +3,9 @@ import type { Exposition } from './exposition/index.js'
 import { isFamily, type Family, type RegistryLike } from './metrics/index.js'
 import { shadowMethod } from './shadow.js'
 
+/** The pages of registries. */
+type Pages = Pick<Exposition, 'refuses' | 'scrape' | 'text'>
+
 /** A metric as a registry holds it. */
 export interface Held {
   name: string
@@ -60,7 +63,7 @@ export class Clearing {
   }
 
   /** The pages of the registry, each with what is missing put back before. */
-  mended (pages: Exposition): Pick<Exposition, 'refuses' | 'scrape' | 'text'> {
+  mended (pages: Pages): Pages {
     const mend = () => { this.#mend() }
     return {
       refuses: (request) => pages.refuses(request),
@@ -113,5 +116,25 @@ export class Clearing {
     if (!isFamily(metric)) return undefined
     const names = [metric.name, `${metric.name}_total`]
     return names.find((name) => [...this.#prefixes].some((prefix) => name.startsWith(prefix) && Object.hasOwn(catalogue, name.slice(prefix.length))))
+  }
+}
+
+/** Those of all registries on a page. */
+export class ClearingOfAll {
+  readonly #each: readonly Clearing[]
+
+  constructor (registries: readonly RegistryLike[]) {
+    this.#each = registries.map((registry) => Clearing.of(registry))
+  }
+
+  /** An application stands on the registries, until the function that this gives back is called. */
+  begin (prefix: string): () => void {
+    const ends = this.#each.map((clearing) => clearing.begin(prefix))
+    return () => { for (const end of ends) end() }
+  }
+
+  /** The pages of the registries, each with what is missing put back before. */
+  mended (pages: Pages): Pages {
+    return this.#each.reduce((mended, clearing) => clearing.mended(mended), pages)
   }
 }

@@ -8,7 +8,7 @@ export type { ExemplarSource } from './exemplars.js'
 export type { RouteMetricsConfig } from './http/routes.js'
 export type { RouteNamer } from './http/route-label.js'
 export type { LabelResolver } from './http/user-labels.js'
-export { catalogue, type Definition, type MetricName, type NativeHistograms } from './catalogue.js'
+export { catalogue, type Definition, type MetricName, type NativeHistograms, type OwnMetricName } from './catalogue.js'
 export { MetricsError, type ErrorCode } from './errors.js'
 export {
   Counter, Gauge, Histogram, type Aggregator, type CounterChild, type GaugeChild, type HistogramChild, type ExemplarWrite, type FamilyConfig,

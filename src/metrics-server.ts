@@ -1,18 +1,23 @@
-import type { Scope } from './catalogue.js'
-import { Clearing } from './clearing.js'
+import { OWN_METRICS, type OwnMetricName, type Scope } from './catalogue.js'
+import { ClearingOfAll } from './clearing.js'
 import { listen, type MetricsServer } from './endpoint/server.js'
 import { readEndpoint, type PageOptions, type PortOptions } from './endpoint/settings.js'
 import { MetricsError, invalidOption, show } from './errors.js'
 import { isRecord, readGiven } from './given.js'
-import { defaultRegistry } from './metrics/index.js'
-import { readScope } from './scope.js'
+import type { RegistryLike } from './metrics/index.js'
+import { readMetrics, readRegistries, readScope } from './scope.js'
 import { observedExposition } from './scrapes.js'
 import { Trouble } from './trouble.js'
 
 /** Options of metricsServer: a port, where the metrics are, and any Fastify route option for the page. */
-export interface MetricsServerOptions extends PortOptions, PageOptions, Pick<Scope, 'registry' | 'prefix' | 'maxSeries'> {}
+export interface MetricsServerOptions extends PortOptions, PageOptions, Pick<Scope, 'prefix' | 'maxSeries'> {
+  /** Where the metrics are; or several, which are all on the page, the first with the metrics about it. Default: prom-client's global one. */
+  registry?: RegistryLike | readonly RegistryLike[] | undefined
+  /** Metrics about this package's own work to switch off: `{ metrics_series: false }`. */
+  metrics?: Partial<Record<OwnMetricName, boolean>> | undefined
+}
 
-const SCOPE_OPTIONS = ['registry', 'prefix', 'maxSeries'] as const satisfies ReadonlyArray<keyof MetricsServerOptions>
+const OPTIONS = ['registry', 'prefix', 'maxSeries', 'metrics'] as const satisfies ReadonlyArray<keyof MetricsServerOptions>
 
 /**
  * Serves metrics on a port of their own, apart from any application: /metrics, and /-/healthy.
@@ -20,11 +25,15 @@ const SCOPE_OPTIONS = ['registry', 'prefix', 'maxSeries'] as const satisfies Rea
  */
 export async function metricsServer (options: MetricsServerOptions): Promise<MetricsServer> {
   if (!isRecord(options)) throw new MetricsError('FP_ERR_INVALID_OPTION', `metricsServer options must be an object with a 'port', got ${show(options)}`)
-  const scope = readScope('metricsServer', readGiven('metricsServer', '', options, SCOPE_OPTIONS).values)
-  const { port, exposition, ...route } = readEndpoint('metricsServer', '', options, SCOPE_OPTIONS)
+  const { values } = readGiven('metricsServer', '', options, OPTIONS)
+  const registries = readRegistries('metricsServer', values.registry)
+  const scope = readScope('metricsServer', { registry: registries[0], prefix: values.prefix, maxSeries: values.maxSeries })
+  const on = readMetrics('metricsServer', values.metrics, OWN_METRICS)
+  const { port, exposition, ...route } = readEndpoint('metricsServer', '', options, OPTIONS)
   if (port === undefined) throw invalidOption('metricsServer', 'port', 'given: a port, or { from, to } for the first free one of them', port)
-  const clearing = Clearing.of(scope.registry ?? defaultRegistry)
-  const server = await listen(port, route, clearing.mended(observedExposition(scope, exposition, new Trouble(scope))))
+  const trouble = new Trouble(scope, undefined, on.metrics_instrumentation_errors_total !== false)
+  const clearing = new ClearingOfAll(registries)
+  const server = await listen(port, route, clearing.mended(observedExposition(scope, registries, exposition, on, trouble)))
   const end = clearing.begin(scope.prefix ?? '')
   return {
     ...server,

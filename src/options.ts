@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import type { Scope } from './catalogue.js'
+import { OWN_METRICS, type OwnMetricName, type Scope } from './catalogue.js'
 import { readEndpoint, type EndpointOptions, type EndpointSettings } from './endpoint/settings.js'
 import { invalidOption, showName } from './errors.js'
 import type { ExpositionSettings } from './exposition/index.js'
@@ -8,16 +8,19 @@ import { HTTP_METRICS, type HttpMetricName } from './http/families.js'
 import type { HttpSettings } from './http/instrument.js'
 import type { RouteNamer } from './http/route-label.js'
 import type { LabelResolver } from './http/user-labels.js'
-import { defaultRegistry, isLabelName, type RegistryLike } from './metrics/index.js'
+import { isLabelName, type RegistryLike } from './metrics/index.js'
 import { entriesOf, isRecord, readGiven, refuseUnknown } from './given.js'
 import { REGISTER_OPTIONS, isOfServer, isRoutePrefix } from './loaders.js'
-import { SCOPE_OPTIONS, readScope } from './scope.js'
+import { SCOPE_OPTIONS, readMetrics, readRegistries, readScope } from './scope.js'
 import { pluginSpellings } from './spellings.js'
 
 /** Options of metricsPlugin; none is needed. */
 export interface MetricsPluginOptions {
-  /** Where the metrics are: a registry of prom-client 15, @prometheus-io/client or @platformatic/prom-client. Default: prom-client's global one. */
-  registry?: RegistryLike
+  /**
+   * Where the metrics are: a registry of prom-client 15, @prometheus-io/client or @platformatic/prom-client; or several, which are all on the page, the first with the
+   * metrics of this package. Default: prom-client's global one.
+   */
+  registry?: RegistryLike | readonly RegistryLike[]
   /** Goes before the name of every metric of this package, the runtime metrics included. One with a '/' is a prefix of routes, which a loader adds, and is ignored. Default: ''. */
   prefix?: string
   /** The route that serves the metrics: its path, or an object with any Fastify route options, or with a port of its own, or false for none. Default: '/metrics'. */
@@ -41,8 +44,8 @@ export interface MetricsPluginOptions {
   route?: RouteNamer
   /** Routes to leave out: whole templates ('/health') or patterns; '__unmatched__' is what no route matched. Default: none. */
   excludeRoutes?: ReadonlyArray<string | RegExp>
-  /** HTTP metrics to switch off (false), or those of the catalogue's opt-in ones to switch on (true). */
-  metrics?: Partial<Record<HttpMetricName, boolean>>
+  /** HTTP metrics, and those about this package's own work, to switch off (false), or those of the catalogue's opt-in ones to switch on (true). */
+  metrics?: Partial<Record<HttpMetricName | OwnMetricName, boolean>>
   /** Whether the registry gets prom-client's default metrics of the process and of Node. Default: true. */
   runtime?: boolean
   /** Label sets a metric holds at most; what comes after goes to one series labelled `__overflow__`. Default: 10,000. */
@@ -64,7 +67,11 @@ export interface Settings {
   /** Names of options that are not ours and that a loader added. */
   readonly left: readonly string[]
   readonly scope: Scope & { readonly registry: RegistryLike, readonly prefix: string }
+  /** Those on the page, that of the scope first. */
+  readonly registries: readonly RegistryLike[]
   readonly http: HttpSettings
+  /** Which metrics are switched off or on. */
+  readonly metrics: NonNullable<MetricsPluginOptions['metrics']>
   readonly endpoint: EndpointSettings | undefined
   readonly exposition: ExpositionSettings
   readonly runtime: boolean
@@ -86,15 +93,19 @@ export function readOptions (given: unknown, isAutoloaded = () => false): Settin
   if (ofNobody.length > 0 && !isLoaded()) refuseUnknown('metricsPlugin', '', given, ofNobody, `one of ${OPTIONS.join(', ')}`, pluginSpellings)
   const { runtime = true, exemplars, endpoint: asked, logLevel, logSerializers } = values
   const options = isRoutePrefix(values.prefix) ? { ...values, prefix: undefined } : values
-  const { registry = defaultRegistry, prefix = '', maxSeries, nativeHistograms } = readScope('metricsPlugin', options)
+  const registries = readRegistries('metricsPlugin', values.registry)
+  const { prefix = '', maxSeries, nativeHistograms } = readScope('metricsPlugin', { ...options, registry: registries[0] })
   check('runtime', typeof runtime === 'boolean', 'true or false', runtime)
   check('route', values.route === undefined || typeof values.route === 'function', 'a function of the request', values.route)
   const endpoint = endpointOf(asked, { logLevel, logSerializers })
+  const metrics = readMetrics('metricsPlugin', values.metrics, [...HTTP_METRICS, ...OWN_METRICS])
   return {
     left: ofNobody,
-    scope: { registry, prefix, maxSeries, nativeHistograms },
+    scope: { registry: registries[0], prefix, maxSeries, nativeHistograms },
+    registries,
+    metrics,
     http: {
-      metrics: readMetrics(values.metrics),
+      metrics,
       labels: readLabels(values.labels),
       // What it takes and gives cannot be seen; what it gives is checked each time.
       route: values.route as HttpSettings['route'],
@@ -138,17 +149,6 @@ function readLabels (labels: unknown = {}): Record<string, LabelResolver> {
     check(option, typeof resolve === 'function', 'a function of the request and the reply', resolve)
   }
   return Object.fromEntries(read) as Record<string, LabelResolver>
-}
-
-function readMetrics (metrics: unknown = {}): HttpSettings['metrics'] {
-  check('metrics', isRecord(metrics), 'an object of true and false by metric name', metrics)
-  const read = entriesOf('metricsPlugin', 'metrics', metrics as object)
-  for (const [name, on] of read) {
-    const option = `metrics.${showName(name)}`
-    check(option, (HTTP_METRICS as string[]).includes(name), `one of ${HTTP_METRICS.join(', ')}`, on)
-    check(option, on === undefined || typeof on === 'boolean', 'true or false', on)
-  }
-  return Object.fromEntries(read)
 }
 
 function readBuckets (buckets: unknown = {}): { durationBuckets: readonly number[] | undefined, sizeBuckets: readonly number[] | undefined } {

@@ -1,13 +1,13 @@
 import type { FastifyBaseLogger, FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { collectDefaultMetrics } from 'prom-client'
-import { Clearing, type Held } from './clearing.js'
+import { Clearing, ClearingOfAll, type Held } from './clearing.js'
 import { serveMetrics } from './endpoint/route.js'
 import { listen, type MetricsServer } from './endpoint/server.js'
 import { showName } from './errors.js'
 import { FORMATS } from './exposition/index.js'
 import { instrumentHttp } from './http/instrument.js'
-import type { RegistryLike } from './metrics/index.js'
+import { onCap, type RegistryLike } from './metrics/index.js'
 import { isAutoloaded } from './loaders.js'
 import { readOptions, type MetricsPluginOptions } from './options.js'
 import { observedExposition } from './scrapes.js'
@@ -16,7 +16,7 @@ import { Trouble } from './trouble.js'
 
 /** What `fastify.metrics` is. */
 export interface FastifyMetrics {
-  /** Where the metrics are, yours too if you put them there. */
+  /** Where the metrics are, yours too if you put them there; the first one where there are several. */
   readonly registry: RegistryLike
   /** The content type of what render() gives. */
   readonly contentType: string
@@ -37,7 +37,7 @@ const NAME = 'fastify-prometheus'
 const OURS = Symbol.for('fastify-prometheus.metrics')
 
 async function metrics (fastify: FastifyInstance, options: MetricsPluginOptions): Promise<void> {
-  const { left, scope, http, endpoint, exposition: exposed, runtime } = readOptions(options, () => isAutoloaded(fastify, NAME))
+  const { left, scope, registries, http, metrics, endpoint, exposition: exposed, runtime } = readOptions(options, () => isAutoloaded(fastify, NAME))
   // A logger of the user's own levels need not have these.
   const log: Partial<FastifyBaseLogger> = fastify.log
   if (left.length > 0) log.warn?.(`fastify-prometheus leaves out options that it does not have, as a loader may add some: ${left.map(showName).join(', ')}`)
@@ -47,18 +47,20 @@ async function metrics (fastify: FastifyInstance, options: MetricsPluginOptions)
   }
 
   const { registry, prefix } = scope
-  const trouble = new Trouble(scope, (message, err) => log.warn?.({ err }, message))
+  const trouble = new Trouble(scope, (message, err) => log.warn?.({ err }, message), metrics.metrics_instrumentation_errors_total !== false)
   const tenancy = beginTenancy(registry, prefix, fastify.server)
   if (tenancy.isShared) {
     log.warn?.("another open application of this process writes to the same registry, so the numbers of both are added up; give each its own with the option 'registry: new Registry()', of prom-client")
   }
-  const clearing = Clearing.of(registry)
+  const clearing = new ClearingOfAll(registries)
   const endClearing = clearing.begin(prefix)
+  const stopTelling = onCap({ registries, tell: (message) => log.warn?.(message) })
   fastify.addHook('onClose', async () => {
     tenancy.end()
     endClearing()
+    stopTelling()
   })
-  const exposition = clearing.mended(observedExposition(scope, exposed, trouble))
+  const exposition = clearing.mended(observedExposition(scope, registries, exposed, metrics, trouble))
   let server: MetricsServer | undefined
   const decorator: FastifyMetrics & { [OURS]: true } = {
     [OURS]: true,
@@ -80,12 +82,12 @@ async function metrics (fastify: FastifyInstance, options: MetricsPluginOptions)
   } else if (endpoint !== undefined) {
     serveMetrics(fastify, endpoint, exposition)
   }
-  if (runtime) clearing.keep(collectRuntime(registry, prefix))
+  if (runtime) Clearing.of(registry).keep(collectRuntime(registries, registry, prefix))
 }
 
-/** Puts prom-client's default metrics into a registry that has none. @returns those it put there */
-function collectRuntime (registry: RegistryLike, prefix: string): Held[] {
-  if (registry.getSingleMetric(`${prefix}process_cpu_user_seconds_total`) !== undefined) return []
+/** Puts prom-client's default metrics into a registry, where none of those on the page has them. @returns those it put there */
+function collectRuntime (registries: readonly RegistryLike[], registry: RegistryLike, prefix: string): Held[] {
+  if (registries.some((each) => each.getSingleMetric(`${prefix}process_cpu_user_seconds_total`) !== undefined)) return []
   const before = new Set(registry.getMetricsAsArray())
   // prom-client asks for its own Registry, and calls on it what every registry of this shape has.
   collectDefaultMetrics({ register: registry as never, prefix })

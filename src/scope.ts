@@ -1,7 +1,7 @@
 import type { Scope } from './catalogue.js'
-import { invalidOption } from './errors.js'
-import { isRecord, readGiven, refuseUnknown } from './given.js'
-import { isGrowthFactor, isMetricName, isRegistry, type RegistryLike } from './metrics/index.js'
+import { MetricsError, invalidOption, showName } from './errors.js'
+import { entriesOf, isRecord, readGiven, refuseUnknown } from './given.js'
+import { defaultRegistry, isGrowthFactor, isMetricName, isRegistry, type RegistryLike } from './metrics/index.js'
 
 /** The options that say where metrics go, what they are named and what they hold, by name. */
 export const SCOPE_OPTIONS = ['registry', 'prefix', 'maxSeries', 'nativeHistograms', 'exemplars'] as const satisfies ReadonlyArray<keyof Scope>
@@ -15,6 +15,10 @@ const NATIVE_OPTIONS = ['growthFactor', 'classicBuckets']
  */
 export function readScope (owner: string, options: { readonly [K in keyof Scope]?: unknown }): Scope {
   const { registry, prefix, maxSeries, nativeHistograms, exemplars } = options
+  if (isList(registry)) {
+    throw new MetricsError('FP_ERR_INVALID_OPTION', `${owner} option 'registry' must be one registry of prom-client's shape, got an array of ${registry.length}; ` +
+      'several on one page are for metricsPlugin and metricsServer, so give the one where these metrics shall be')
+  }
   if (registry !== undefined && !canBeRegistry(registry)) throw invalidOption(owner, 'registry', "a registry of prom-client's shape", registry)
   if (prefix !== undefined && prefix !== '' && !isMetricName(prefix)) {
     throw invalidOption(owner, 'prefix', "letters, digits, '_' and ':', not starting with a digit", prefix)
@@ -31,6 +35,39 @@ export function readScope (owner: string, options: { readonly [K in keyof Scope]
     // What a function takes and gives cannot be seen; what it gives is checked each time.
     exemplars: exemplars as Scope['exemplars']
   }
+}
+
+/**
+ * The registries of a page, each once: that of our own metrics first.
+ * @param given a registry, an array of them, or undefined for prom-client's global one
+ * @throws MetricsError FP_ERR_INVALID_OPTION
+ */
+export function readRegistries (owner: string, given: unknown): readonly [RegistryLike, ...RegistryLike[]] {
+  if (given === undefined) return [defaultRegistry]
+  const all = isList(given) ? entriesOf(owner, 'registry', given).map(([, registry]) => registry) : [given]
+  for (const [i, registry] of all.entries()) {
+    if (!canBeRegistry(registry)) throw invalidOption(owner, isList(given) ? `registry[${i}]` : 'registry', "a registry of prom-client's shape", registry)
+  }
+  const [first, ...others] = new Set(all as RegistryLike[])
+  if (first === undefined) throw invalidOption(owner, 'registry', 'a registry, or an array of at least one', given)
+  return [first, ...others]
+}
+
+/**
+ * Which of the metrics of one's own are switched off.
+ * @param known the names that there are
+ * @throws MetricsError FP_ERR_INVALID_OPTION
+ */
+export function readMetrics<N extends string> (owner: string, given: unknown, known: readonly N[]): Partial<Record<N, boolean>> {
+  if (given === undefined) return {}
+  if (!isRecord(given)) throw invalidOption(owner, 'metrics', 'an object of true and false by metric name', given)
+  const read = entriesOf(owner, 'metrics', given)
+  for (const [name, on] of read) {
+    const option = `metrics.${showName(name)}`
+    if (!(known as readonly string[]).includes(name)) throw invalidOption(owner, option, `one of ${known.join(', ')}`, on)
+    if (on !== undefined && typeof on !== 'boolean') throw invalidOption(owner, option, 'true or false', on)
+  }
+  return Object.fromEntries(read) as Partial<Record<N, boolean>>
 }
 
 function readNativeHistograms (owner: string, given: unknown): Scope['nativeHistograms'] {
@@ -52,6 +89,15 @@ function readNativeHistograms (owner: string, given: unknown): Scope['nativeHist
 
 function isCount (value: unknown): value is number {
   return Number.isInteger(value) && (value as number) > 0
+}
+
+/** Never throws, for a proxy that was revoked. */
+function isList (value: unknown): value is unknown[] {
+  try {
+    return Array.isArray(value)
+  } catch {
+    return false
+  }
 }
 
 function canBeRegistry (value: unknown): value is RegistryLike {

@@ -9,13 +9,16 @@ export type TroubleLog = (message: string, error: unknown) => void
  * has one, and gone. It never reaches the application.
  */
 export class Trouble {
-  readonly #errors: Counter<'source'>
+  readonly #errors: Counter<'source'> | undefined
   readonly #log: TroubleLog
   readonly #logged = new Set<string>()
 
-  /** @param log default: a process warning */
-  constructor (scope: Scope, log: TroubleLog = warn) {
-    this.#errors = metric('metrics_instrumentation_errors_total', scope)
+  /**
+   * @param log default: a process warning
+   * @param counts whether errors are counted, and not only logged
+   */
+  constructor (scope: Scope, log: TroubleLog = warn, counts = true) {
+    this.#errors = counts ? metric('metrics_instrumentation_errors_total', scope) : undefined
     this.#log = log
   }
 
@@ -25,10 +28,11 @@ export class Trouble {
    */
   report (source: string, error: unknown): void {
     try {
-      this.#errors.inc({ source })
+      this.#errors?.inc({ source })
       if (this.#logged.has(source)) return
       this.#logged.add(source)
-      this.#log(`fastify-prometheus: ${source} failed; it is counted in metrics_instrumentation_errors_total and not logged again`, error)
+      const counted = this.#errors === undefined ? '' : 'counted in metrics_instrumentation_errors_total and '
+      this.#log(`fastify-prometheus: ${source} failed; it is ${counted}not logged again`, error)
     } catch {
       // A registry or a log that fails leaves nobody to tell.
     }

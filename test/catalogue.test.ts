@@ -33,10 +33,11 @@ t.test('a metric is the family its entry says, under the prefix, and is made onc
   const registry = new Registry()
   const scope = { registry, prefix: 'app_', maxSeries: 7 }
   const classes = { 'counter': Counter, 'observable counter': ObservableCounter, 'gauge': Gauge, 'observable gauge': ObservableGauge, 'histogram': Histogram }
-  for (const [name, { type, labels, help, buckets }] of definitions) {
+  for (const [name, { type, labels, help, buckets, leastSeries }] of definitions) {
     const family = metric(name, scope)
     t.equal(family.constructor, classes[type], name)
-    t.match(family, { name: `app_${name}`, help, maxSeries: 7 })
+    t.match(family, { name: `app_${name}`, help, maxSeries: leastSeries ?? 7, together: true })
+    t.equal(leastSeries !== undefined, name.startsWith('metrics_') && labels.length > 0, `${name}: what is about metrics has room for all of them`)
     t.same(family.labelNames, labels)
     if (family instanceof Histogram) t.same(family.buckets, buckets)
     t.equal(metric(name, scope) as unknown, family)

@@ -216,7 +216,7 @@ const dropped = lines({
   title: 'Label sets dropped',
   description: 'Writes a second that went to the __overflow__ series, because a metric has maxSeries label sets. Any is bad: a label has too many values.',
   unit: 'cps',
-  queries: [[rateOf('metrics_series_dropped_total'), 'all metrics']]
+  queries: [[orZero(rateOf('metrics_series_dropped_total'), sum(series('up'))), 'all metrics']]
 })
 
 const instrumentation = stat({

@@ -1,7 +1,7 @@
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard'
 import { dashboardOf } from './frame.js'
 import { bars, lines, stat } from './panels.js'
-import { PROCESS, PROCESS_LEGEND, max, quantile, rate, rateOf, series, sum } from './queries.js'
+import { PROCESS, PROCESS_LEGEND, max, orNone, quantile, rate, rateOf, series, sum } from './queries.js'
 import { table } from './tables.js'
 
 const SCRAPE = 'metrics_exposition_duration_seconds'
@@ -220,11 +220,11 @@ const outcomes = lines({
 
 const seriesByMetric = bars({
   title: 'Label sets by metric',
-  description: 'The ten metrics that have most, in the process where they have most. Prometheus keeps one series for each, and one more for each bucket of a histogram. Thousands are a label with too many values.',
+  description: 'The ten metrics that have most, in the process where they have most, of those with 100 or a tenth of their maxSeries. Prometheus keeps one series for each, and one more for each bucket of a histogram. Thousands are a label with too many values.',
   unit: 'short',
   width: 12,
   limits: { yellow: 1000, red: 5000 },
-  queries: [[`topk(10, ${max(series('metrics_series'), 'metric')})`, '{{metric}}']]
+  queries: [[orNone(`topk(10, ${max(series('metrics_series'), 'metric')})`, 'metric', sum(series('up'))), '{{metric}}']]
 })
 
 const dropped = lines({
@@ -232,5 +232,5 @@ const dropped = lines({
   description: 'Writes a second that went to the __overflow__ series, because the metric has maxSeries label sets. Any is bad: what they counted cannot be told apart any more.',
   unit: 'cps',
   width: 12,
-  queries: [[`topk(10, ${rateOf('metrics_series_dropped_total', { by: 'metric' })})`, '{{metric}}']]
+  queries: [[orNone(`topk(10, ${rateOf('metrics_series_dropped_total', { by: 'metric' })})`, 'metric', sum(series('up'))), '{{metric}}']]
 })

@@ -9,8 +9,8 @@ export type Pages = Pick<Exposition, 'refuses' | 'scrape'>
  * What plugins that act on every route read of one, and find here: the page is not compressed twice, and not refused under pressure or for its rate, which is when it is
  * needed; no other origin may read it (@fastify/compress, under-pressure, rate-limit and cors; docs/other-plugins.md).
  */
-const NEIGHBOURS = { pressureHandler () {}, rateLimit: false, cors: false }
-const UNTOUCHED = { compress: false }
+const NEIGHBOURS = { pressureHandler () {}, rateLimit: false, cors: false } as const
+const UNTOUCHED = { compress: false } as const
 
 /** Serves the page at a route, in the format and encoding that the scraper asks for; what the route's options say, authentication among them, holds there too. */
 export function serveMetrics (fastify: FastifyInstance, { path, counted, route }: RouteSettings, pages: Pages): void {

@@ -98,7 +98,7 @@ export function readEndpoint (owner: string, at: string, options: unknown, more:
   check('config', config === undefined || isRecord(config), "an object, as a route's", config)
   for (const name of GUARDS) {
     const isGivenNothing = values[name] === undefined && Object.hasOwn(options as object, name)
-    check(name, !isGivenNothing, "a hook, or left out; without it anybody may read the page: await the plugin that gives it before this one is registered", undefined)
+    check(name, !isGivenNothing, 'a hook, or left out; without it anybody may read the page: await the plugin that gives it before this one is registered', undefined)
   }
   return {
     path: path as string,

@@ -1,5 +1,6 @@
 import { show } from '../errors.js'
-import { LabelPair, isLabelName, isMetricName, type Exemplar, type FamilySnapshot, type MetricType, type SeriesSnapshot } from '../metrics/index.js'
+import { LabelPair, NAME_LABEL, helpOf, isLabelName, isMetricName, labelsKey, type Exemplar, type FamilySnapshot, type MetricType, type SeriesSnapshot } from '../metrics/index.js'
+import type { DefaultLabels, Failed } from './held.js'
 import { pause } from './slices.js'
 
 /** One value of a foreign metric, as the registries of prom-client's shape pass it around. */
@@ -25,20 +26,26 @@ const TYPES: readonly unknown[] = ['counter', 'gauge', 'histogram', 'summary'] s
 /**
  * A metric of another library as a snapshot, in slices. Values that stand under names of their own are metrics of their own.
  * @param state what its `get()` gives
- * @param shared labels that every series gets beside its own
+ * @param defaults labels that every series gets beside its own
+ * @param failed told where some of its series are none that a page can have; they are left out
  * @throws TypeError for what no page can have: it would cost the metrics of everybody else
  */
-export async function foreignSnapshots (name: string, state: unknown, shared: readonly LabelPair[]): Promise<FamilySnapshot[]> {
+export async function foreignSnapshots (name: string, state: unknown, defaults: DefaultLabels, failed: Failed): Promise<FamilySnapshot[]> {
   if (typeof state !== 'object' || state === null) throw new TypeError(`expected the state of a metric, got ${show(state)}`)
   const metric = state as ForeignMetric
   const type = (TYPES.includes(metric.type) ? metric.type : 'unknown') as MetricType
-  const help = String(metric.help ?? '')
+  const help = helpOf(metric.help)
   const values = metric.values ?? []
   if (!Array.isArray(values)) throw new TypeError(`expected an array of values, got ${show(values)}`)
-  const pairs = new LabelPairs(shared)
+  const pairs = new LabelPairs(defaults.of(type))
   checkName(name)
-  if (type === 'histogram') return [await histogram(name, help, values, pairs)]
-  if (type === 'summary') return [await summary(name, help, values, pairs)]
+  if (type === 'histogram' || type === 'summary') {
+    const groups = await grouped(name, values, type === 'histogram' ? 'le' : 'quantile', pairs)
+    const sound = groups.filter(type === 'histogram' ? isHistogram : isSummary)
+    const problem = sound.length < groups.length ? `${groups.length - sound.length} of its series are left out, for their counts are none of a ${type}` : groups.find((group) => group.problem)?.problem
+    if (problem !== undefined) failed(name, new TypeError(problem))
+    return [type === 'histogram' ? await histogram(name, help, sound) : summary(name, help, sound)]
+  }
   const byName = new Map<string, SeriesSnapshot[]>([[name, []]])
   for (const [i, { value, labels, sharedLabels, metricName = name, exemplar }] of values.entries()) {
     if (i % BATCH === 0) await pause()
@@ -49,22 +56,44 @@ export async function foreignSnapshots (name: string, state: unknown, shared: re
     }
     series.push(single(pairs.of({ ...labels, ...sharedLabels }), value, exemplar))
   }
-  return [...byName].map(([metricName, series]) => family(metricName, help, metricName === name ? type : 'unknown', series))
+  return [...byName].map(([metricName, series]) => family(metricName, help, metricName === name ? typeFor(type, series) : 'unknown', series))
+}
+
+/** What counts has no value that is none or negative (OpenMetrics 1.0, "Counter"); what says so is no counter. */
+function typeFor (type: MetricType, series: readonly SeriesSnapshot[]): MetricType {
+  return type === 'counter' && !series.every(({ value }) => value >= 0) ? 'unknown' : type
 }
 
 /** Lines of one label set: what a histogram or a summary has there. */
 interface Group {
   readonly labels: readonly LabelPair[]
   readonly parts: Map<number, { readonly value: number, readonly exemplar: Exemplar | undefined }>
-  sum: number
+  sum: number | undefined
   count: number | undefined
+  /** What is wrong with it, though it can be read. */
+  problem: string | undefined
 }
 
-async function histogram (name: string, help: string, values: readonly ForeignValue[], pairs: LabelPairs): Promise<FamilySnapshot> {
-  const groups = await grouped(name, values, 'le', pairs)
+/** Whether what it says of its buckets can be: each counts no less than the one below it. */
+function isHistogram ({ parts, count }: Group): boolean {
+  const bounds = [...parts.keys()].sort((a, b) => a - b)
+  const counts = bounds.map((bound) => parts.get(bound)?.value as number)
+  if (count !== undefined && !parts.has(Infinity)) counts.push(count)
+  return counts.every((upTo, i) => isCount(upTo) && (i === 0 || upTo >= (counts[i - 1] as number)))
+}
+
+function isSummary ({ count = 0 }: Group): boolean {
+  return isCount(count)
+}
+
+function isCount (count: number): boolean {
+  return count >= 0 && count < Infinity
+}
+
+async function histogram (name: string, help: string, groups: readonly Group[]): Promise<FamilySnapshot> {
   const bounds = [...new Set(groups.flatMap(({ parts }) => [...parts.keys()]))].filter((bound) => bound !== Infinity).sort((a, b) => a - b)
   const series: SeriesSnapshot[] = []
-  for (const [i, { labels, parts, sum, count }] of groups.entries()) {
+  for (const [i, { labels, parts, sum = 0, count }] of groups.entries()) {
     if (i % BATCH === 0) await pause()
     const counts: number[] = []
     const exemplars: Array<Exemplar | undefined> = []
@@ -81,9 +110,8 @@ async function histogram (name: string, help: string, values: readonly ForeignVa
   return family(name, help, 'histogram', series, bounds)
 }
 
-async function summary (name: string, help: string, values: readonly ForeignValue[], pairs: LabelPairs): Promise<FamilySnapshot> {
-  const groups = await grouped(name, values, 'quantile', pairs)
-  const series = groups.map(({ labels, parts, sum, count = 0 }) => {
+function summary (name: string, help: string, groups: readonly Group[]): FamilySnapshot {
+  const series = groups.map(({ labels, parts, sum = 0, count = 0 }) => {
     const quantiles = [...parts].map(([quantile, { value }]) => ({ quantile, value }))
     return { ...single(labels, sum, undefined), quantiles: { quantiles, count } }
   })
@@ -96,13 +124,24 @@ async function grouped (name: string, values: readonly ForeignValue[], of: 'le' 
   for (const [i, line] of values.entries()) {
     if (i % BATCH === 0) await pause()
     const { [of]: part, ...own } = { ...line.labels, ...line.sharedLabels }
-    const key = JSON.stringify(Object.entries(own).sort(([a], [b]) => a < b ? -1 : 1))
+    const labels = pairs.of(own)
+    const key = labelsKey(labels)
     let group = groups.get(key)
-    if (group === undefined) groups.set(key, group = { labels: pairs.of(own), parts: new Map(), sum: 0, count: undefined })
+    if (group === undefined) groups.set(key, group = { labels, parts: new Map(), sum: undefined, count: undefined, problem: undefined })
     const value = numberOf(line.value)
-    if (line.metricName === `${name}_sum`) group.sum = value
-    else if (line.metricName === `${name}_count`) group.count = value
-    else if (part !== undefined) group.parts.set(boundOf(part), { value, exemplar: exemplarOf(line.exemplar) })
+    let again = false
+    if (line.metricName === `${name}_sum`) {
+      again = group.sum !== undefined
+      group.sum ??= value
+    } else if (line.metricName === `${name}_count`) {
+      again = group.count !== undefined
+      group.count ??= value
+    } else if (part !== undefined) {
+      const bound = boundOf(part)
+      again = group.parts.has(bound)
+      if (!again) group.parts.set(bound, { value, exemplar: exemplarOf(line.exemplar) })
+    }
+    if (again) group.problem = `some of its lines are left out, for an earlier one has the same labels: ${show(key)}`
   }
   return [...groups.values()]
 }
@@ -112,7 +151,7 @@ function single (labels: readonly LabelPair[], value: unknown, exemplar: Foreign
 }
 
 function family (name: string, help: string, type: MetricType, series: readonly SeriesSnapshot[], bounds: readonly number[] = []): FamilySnapshot {
-  return { name, help, type, size: series.length, bounds, series: () => series }
+  return { name, help, type, size: series.length, bounds, mayRepeat: type !== 'histogram' && type !== 'summary', series: () => series }
 }
 
 /** A number, or as text, or as JSON has one that is none. */
@@ -159,7 +198,7 @@ class LabelPairs {
   #pair (name: string, value: string): LabelPair {
     let values = this.#pairs.get(name)
     if (values === undefined) {
-      if (!isLabelName(name)) throw new TypeError(`expected the name of a label, got ${show(name)}`)
+      if (!isLabelName(name) || name === NAME_LABEL) throw new TypeError(`expected the name of a label, got ${show(name)}`)
       this.#pairs.set(name, values = new Map())
     }
     let pair = values.get(value)

@@ -1,4 +1,5 @@
-import { LabelPair, isLabelName, type BucketsSnapshot, type Exemplar, type FamilySnapshot, type SeriesSnapshot } from '../metrics/index.js'
+import { LabelPair, type BucketsSnapshot, type Exemplar, type FamilySnapshot, type SeriesSnapshot } from '../metrics/index.js'
+import { fitOpenMetrics, exemplarLabels } from './exemplar-labels.js'
 import { boundText, valueText } from './numbers.js'
 import type { Writer } from './writer.js'
 
@@ -14,6 +15,8 @@ export interface Dialect {
   readonly exemplars: boolean
   /** Whether histograms that may count negative values have a sum and, which OpenMetrics has only beside it, a count. */
   readonly negativeSums: boolean
+  /** Whether counts that are not whole, those of an average, are written as they are, and not as the nearest whole one. */
+  readonly fractions: boolean
   /** The name of the line that says when a series began; undefined where there is none. */
   readonly created: string | undefined
 }
@@ -32,12 +35,12 @@ export function * lines (writer: Writer, family: FamilySnapshot, dialect: Dialec
         count = buckets(writer, name, labels, bounds, series.buckets, from, from + step, count, dialect)
         if (writer.full) yield writer.take()
       }
-      if (hasTotal) total(writer, name, labels, series.value, count)
+      if (hasTotal) total(writer, name, labels, series.value, countIn(dialect, count))
     } else if (series.quantiles !== undefined) {
       for (const { quantile, value } of series.quantiles.quantiles) {
         line(writer, name, `${labels}${labels === '' ? '' : ','}quantile="${boundText(quantile)}"`, value)
       }
-      total(writer, name, labels, series.value, series.quantiles.count)
+      total(writer, name, labels, series.value, countIn(dialect, series.quantiles.count))
     } else {
       sample(writer, name, labels, series.value)
       if (dialect.exemplars && series.exemplar !== undefined) exemplar(writer, series.exemplar)
@@ -62,7 +65,7 @@ function buckets (
     if (i > from) writer.repeat(start, end)
     writer.bytes(bounds[i] as Uint8Array)
     count += counts[at + i] as number
-    number(writer, count)
+    number(writer, countIn(dialect, count))
     if (dialect.exemplars) {
       const found = exemplars?.[i]
       if (found !== undefined && found !== null) exemplar(writer, found)
@@ -92,11 +95,13 @@ function number (writer: Writer, value: number): void {
   else writer.ascii(valueText(value))
 }
 
-function exemplar (writer: Writer, { labelSet, value, timestamp }: Exemplar): void {
-  const labels = Object.entries(labelSet).map(([name, value]) => new LabelPair(name, String(value)))
-  // A name that is none would cost the whole page.
-  if (!labels.every(({ name }) => isLabelName(name))) return
-  writer.text(` # {${labelsText(labels)}} ${valueText(value)} ${timestamp}`)
+function countIn ({ fractions }: Dialect, count: number): number {
+  return fractions ? count : Math.round(count)
+}
+
+function exemplar (writer: Writer, exemplar: Exemplar): void {
+  const labels = exemplarLabels(exemplar)
+  if (labels !== undefined && fitOpenMetrics(labels)) writer.text(` # {${labelsText(labels)}} ${valueText(exemplar.value)} ${exemplar.timestamp}`)
 }
 
 function labelsText (labels: SeriesSnapshot['labels']): string {

@@ -1,4 +1,5 @@
 import type { Exemplar } from '../metrics/index.js'
+import { exemplarLabels } from './exemplar-labels.js'
 import { writeLabel } from './label-messages.js'
 import type { MessageWriter } from './message-writer.js'
 
@@ -7,13 +8,14 @@ const TIMESTAMP = { seconds: 0x08, nanos: 0x10 } as const
 /** Where the years of google.protobuf.Timestamp end, in seconds since the epoch. */
 const YEAR_10000 = 253_402_300_800
 
-/** The message Exemplar in a field. Makes its own room. */
-export function writeExemplar (writer: MessageWriter, tag: number, exemplar: Exemplar): void {
-  writer.reserve(8)
+/** The message Exemplar in a field; nothing where its labels are none that a page can have. Makes its own room, and some for what follows. @param before the first byte of a tag that has two */
+export function writeExemplar (writer: MessageWriter, tag: number, exemplar: Exemplar, before?: number): void {
+  const labels = exemplarLabels(exemplar)
+  writer.reserve(64)
+  if (labels === undefined) return
+  if (before !== undefined) writer.byte(before)
   const start = writer.open(tag, 1)
-  for (const [name, value] of Object.entries(exemplar.labelSet)) {
-    if (value !== undefined) writeLabel(writer, name, String(value))
-  }
+  for (const { name, value } of labels) writeLabel(writer, name, value)
   writer.reserve(48)
   writer.double(EXEMPLAR.value, exemplar.value)
   writeTimestamp(writer, EXEMPLAR.timestamp, exemplar.timestamp)

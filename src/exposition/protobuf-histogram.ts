@@ -190,8 +190,7 @@ export class HistogramMessages {
     const writer = this.#writer
     for (const exemplar of exemplars ?? []) {
       if (exemplar === undefined) continue
-      writer.byte(EXEMPLARS[0])
-      writeExemplar(writer, EXEMPLARS[1], exemplar)
+      writeExemplar(writer, EXEMPLARS[1], exemplar, EXEMPLARS[0])
     }
   }
 }

@@ -8,7 +8,11 @@ let began = -Infinity
 
 /** Resolves at once while this slice lasts, else in a later turn of the event loop: what is asked for between pieces of work. */
 export function pause (): Promise<void> | undefined {
-  if (performance.now() - began < SLICE) return undefined
+  return performance.now() - began < SLICE ? undefined : nextTurn()
+}
+
+/** Resolves in a later turn of the event loop, when a slice begins: before a piece of work that must not be cut. */
+export function nextTurn (): Promise<void> {
   return new Promise((resolve) => {
     waiting.push(resolve)
     if (waiting.length === 1) setImmediate(next)

@@ -5,7 +5,7 @@ import { Writer } from './writer.js'
 /** The content type of Prometheus' text format (https://prometheus.io/docs/instrumenting/exposition_formats/). */
 export const TEXT = 'text/plain; version=0.0.4; charset=utf-8'
 
-const DIALECT = { exemplars: false, negativeSums: true, created: undefined }
+const DIALECT = { exemplars: false, negativeSums: true, fractions: true, created: undefined }
 
 /** Metrics in Prometheus' text format 0.0.4. */
 export function * encodeText (families: Iterable<FamilySnapshot>): Generator<Buffer> {

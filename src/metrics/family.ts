@@ -1,4 +1,6 @@
 import { MetricsError, show } from '../errors.js'
+import { announceCap } from './cap.js'
+import { helpOf } from './help.js'
 import { isLabelName, isMetricName, refuseUnknownLabels, type LabelValue, type Labels } from './labels.js'
 import { defaultRegistry, isRegistry, type RegistryLike } from './registry.js'
 import type { LabelPair } from './label-pair.js'
@@ -30,6 +32,8 @@ export interface FamilyConfig<T extends string = string> {
 export const OVERFLOW = '__overflow__'
 export const DEFAULT_MAX_SERIES = 10_000
 
+const NO_LABELS: readonly LabelPair[] = []
+
 const FAMILY = Symbol.for('fastify-prometheus.family')
 
 /** A metric's name, help and labels, and the series under it. */
@@ -48,10 +52,16 @@ export abstract class Family<T extends string = string> implements SeriesSource 
   readonly collect: (() => void | Promise<void>) | undefined
   /** Writes whose label set was refused a series of its own. */
   dropped = 0
+  /** Whether it is copied at the same moment as every other family that says so: the numbers of such families must balance on a page. */
+  together = false
   epoch = 0
   /** By place: one, or one a bucket of a histogram. */
   protected readonly exemplars = new Map<number, Array<Exemplar | undefined>>()
   readonly #series: SeriesTable
+  /** `labelNames` as they were given: what positional values stand for. */
+  readonly #givenNames: readonly string[]
+  /** Whether some label has a name that every object inherits, 'constructor'. */
+  readonly #inherits: boolean
   #overflow: number | undefined
 
   /** @throws Error for a configuration that prom-client refuses, and where a registry holds another metric of that name */
@@ -68,14 +78,17 @@ export abstract class Family<T extends string = string> implements SeriesSource 
     if (!Number.isInteger(maxSeries) || maxSeries < 1) throw new RangeError(`maxSeries must be a whole number from 1 on, got ${show(maxSeries)}`)
 
     this.name = config.name
-    this.help = config.help
-    this.labelNames = [...labelNames]
+    this.help = helpOf(config.help)
+    this.#givenNames = [...labelNames]
+    // A name that is given twice is one label, as with prom-client: a series with it twice would cost the whole page.
+    this.labelNames = [...new Set(labelNames)]
+    this.#inherits = labelNames.some((name) => name in Object.prototype)
     this.aggregator = config.aggregator ?? 'sum'
     this.registers = config.registers ?? [defaultRegistry]
     this.enableExemplars = config.enableExemplars ?? false
     this.maxSeries = maxSeries
     this.collect = config.collect
-    this.#series = new SeriesTable(labelNames.length)
+    this.#series = new SeriesTable(this.labelNames.length)
     for (const registry of this.registers) {
       if (!isRegistry(registry)) throw new TypeError(`registers must hold registries of prom-client's shape, got ${show(registry)}`)
     }
@@ -98,6 +111,8 @@ export abstract class Family<T extends string = string> implements SeriesSource 
 
   /** Label values as an object, in the order of `labelNames`, without those that are not there. */
   labelsOf (values: ReadonlyArray<LabelValue | undefined>): Labels {
+    // Assigned, `__proto__` would be no label.
+    if (this.#inherits) return Object.fromEntries(this.labelNames.map((name, i) => [name, values[i]] as const).filter(([, value]) => value !== undefined)) as Labels
     const labels: Labels = {}
     for (let i = 0; i < this.labelNames.length; i++) {
       const value = values[i]
@@ -111,7 +126,7 @@ export abstract class Family<T extends string = string> implements SeriesSource 
     const known = this.#series.get(values)
     if (known !== undefined) return known
     if (this.#series.size < this.maxSeries + (this.#overflow === undefined ? 0 : 1)) return this.#make(values)
-    this.dropped++
+    if (this.dropped++ === 0) announceCap(this)
     if (this.#overflow === undefined) {
       const overflow = this.labelNames.map(() => OVERFLOW)
       this.#overflow = this.#series.get(overflow) ?? this.#make(overflow)
@@ -183,8 +198,12 @@ export abstract class Family<T extends string = string> implements SeriesSource 
       type: this.type,
       size: series.size,
       bounds: this.bounds(),
+      mayRepeat: series.mayRepeat,
       * series () {
         for (let i = 0; i < series.size; i++) yield read(series.place(i), series.labels(i))
+      },
+      * values () {
+        for (let i = 0; i < series.size; i++) yield read(series.place(i), NO_LABELS).value
       }
     }
   }
@@ -236,10 +255,12 @@ export abstract class Family<T extends string = string> implements SeriesSource 
   protected valuesOf (args: ReadonlyArray<LabelValue | Labels<T>>): Array<LabelValue | undefined> {
     const first = args[0]
     if (typeof first === 'object' && first !== null) return this.valuesFrom(first)
-    if (args.length !== this.labelNames.length) {
-      throw new Error(`Invalid number of arguments (${args.length}): "${args.join(', ')}" for label names (${this.labelNames.length}): "${this.labelNames.join(', ')}".`)
+    const given = this.#givenNames
+    if (args.length !== given.length) {
+      throw new Error(`Invalid number of arguments (${args.length}): "${args.join(', ')}" for label names (${given.length}): "${given.join(', ')}".`)
     }
-    return args as LabelValue[]
+    if (given.length === this.labelNames.length) return args as LabelValue[]
+    return this.labelNames.map((name) => args[given.lastIndexOf(name)] as LabelValue)
   }
 
   /** Label values in the order of `labelNames`, from an object. */
@@ -248,6 +269,7 @@ export abstract class Family<T extends string = string> implements SeriesSource 
     const names = this.labelNames
     const values = new Array<LabelValue | undefined>(names.length)
     for (let i = 0; i < names.length; i++) values[i] = labels[names[i] as T]
+    if (this.#inherits) for (let i = 0; i < names.length; i++) if (!Object.hasOwn(labels, names[i] as T)) values[i] = undefined
     return values
   }
 

@@ -1,12 +1,15 @@
+import { wellFormed } from './unicode.js'
+
 /** A label with its value: one object for all series of a snapshot that have it, so that an encoder makes its bytes once. */
 export class LabelPair {
   readonly name: string
+  /** As UTF-8 can have it. */
   readonly value: string
   #text: string | undefined
 
   constructor (name: string, value: string) {
     this.name = name
-    this.value = value
+    this.value = wellFormed(value)
   }
 
   /** `method="GET"`, as both text formats have it: backslash, quote and line feed escaped (OpenMetrics 1.0, "Escaping"). */
@@ -14,6 +17,11 @@ export class LabelPair {
     this.#text ??= `${this.name}="${escaped(this.value)}"`
     return this.#text
   }
+}
+
+/** The labels as a scraper tells series apart by them: in any order, and an empty one is none. */
+export function labelsKey (labels: readonly LabelPair[]): string {
+  return labels.filter(({ value }) => value !== '').map(({ text }) => text).sort().join()
 }
 
 const SPECIAL = /[\\"\n]/

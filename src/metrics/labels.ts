@@ -8,6 +8,9 @@ export type Labels<T extends string = string> = Partial<Record<T, LabelValue>>
 
 const METRIC_NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/
 const LABEL_NAME = /^[a-zA-Z_][a-zA-Z0-9_]*$/
+/** The label that Prometheus keeps a metric's name in: a series that has one itself costs the whole page. */
+export const NAME_LABEL = '__name__'
+
 /** Whether Prometheus takes it as a metric's name (https://prometheus.io/docs/concepts/data_model/). */
 export function isMetricName (name: unknown): name is string {
   return typeof name === 'string' && METRIC_NAME.test(name)

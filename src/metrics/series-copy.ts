@@ -19,6 +19,8 @@ export function numbersOf (key: Key, labels: number, limit: number): number[] {
 
 /** The series of a family as they were at one moment. Their labels are put together when they are asked for. */
 export class SeriesCopy {
+  /** Whether two of them may have the same labels for a scraper. */
+  readonly mayRepeat: boolean
   readonly #keys: readonly Key[]
   readonly #places: Uint32Array
   readonly #limit: number
@@ -31,8 +33,10 @@ export class SeriesCopy {
   /** @param values by label and number */
   constructor (
     keys: readonly Key[], places: Uint32Array, limit: number,
-    names: readonly string[], values: ReadonlyArray<ReadonlyArray<LabelValue | undefined>>, shared: readonly LabelPair[]
+    names: readonly string[], values: ReadonlyArray<ReadonlyArray<LabelValue | undefined>>, shared: readonly LabelPair[],
+    mayRepeat: boolean
   ) {
+    this.mayRepeat = mayRepeat
     this.#keys = keys
     this.#places = places
     this.#limit = limit

@@ -13,8 +13,15 @@ export interface FamilySnapshot {
   readonly size: number
   /** Upper bounds of a histogram, growing, +Inf left out; empty where it has no classic buckets, and for other types. */
   readonly bounds: readonly number[]
+  /**
+   * Whether two of the series may have the same labels for a scraper: it takes an empty label for none, and a default label may be what another series has itself.
+   * Default: they cannot.
+   */
+  readonly mayRepeat?: boolean
   /** The series, oldest first. They are put together one by one, so whoever reads may stop in between for as long as he likes. */
   series (): Iterable<SeriesSnapshot>
+  /** The `value` of each series, where that is cheaper than with all the rest. */
+  readonly values?: (() => Iterable<number>) | undefined
 }
 
 /** One series: its labels, and the numbers that its metric's type has. */

@@ -1,6 +1,7 @@
 import { numbersOf, SeriesCopy, type Key } from './series-copy.js'
 import type { LabelValue } from './labels.js'
 import type { LabelPair } from './label-pair.js'
+import { wellFormed } from './unicode.js'
 
 /** The values of one label, each kept once and known by a number from 1 on, as long as a series has it; 0 is no value. */
 class LabelValues {
@@ -20,8 +21,19 @@ class LabelValues {
     this.#mixed = mixed
   }
 
+  /** 200 and '200' are one value, and so are texts that UTF-8 has the same bytes for. */
   numberOf (value: LabelValue | undefined): number | undefined {
     return value === undefined ? 0 : this.#numbers.get(value) ?? this.#numberInOtherForm(value)
+  }
+
+  /** Whether some series has no value here, and another one that a scraper takes for none. */
+  get hasNoneAndEmpty (): boolean {
+    return this.hasNone && this.#numbers.has('')
+  }
+
+  /** Whether some series has no value here. */
+  get hasNone (): boolean {
+    return (this.#uses[0] as number) > 0
   }
 
   valueOf (number: number): LabelValue | undefined {
@@ -36,11 +48,12 @@ class LabelValues {
 
   /** The number of a value that one more series has. */
   take (value: LabelValue | undefined): number {
-    let number = this.numberOf(value)
+    // Put together once: an object may give another text the next time.
+    const kept = value === undefined ? undefined : keepable(value)
+    let number = this.numberOf(kept)
     if (number === undefined) {
-      const kept = keepable(value as LabelValue)
       number = this.#free.pop() ?? this.#values.length
-      this.#numbers.set(kept, number)
+      this.#numbers.set(kept as LabelValue, number)
       if (typeof kept !== 'string') this.#texts.set(`${kept}`, number)
       this.#values[number] = kept
       this.#uses[number] = 0
@@ -63,18 +76,21 @@ class LabelValues {
   }
 
   #numberInOtherForm (value: LabelValue): number | undefined {
-    const text = `${value}`
-    const number = this.#texts.get(text) ?? (typeof value === 'string' ? undefined : this.#numbers.get(text))
+    const text = wellFormed(`${value}`)
+    const number = this.#texts.get(text)
     if (number !== undefined) this.#mixed()
-    return number
+    if (number !== undefined || value === text) return number
+    const ofText = this.#numbers.get(text)
+    if (ofText !== undefined && typeof value !== 'string') this.#mixed()
+    return ofText
   }
 }
 
 /** As it is kept and shown. An object could change later, or be kept alive for nothing; JSON has no bigint. */
 function keepable (value: LabelValue): LabelValue {
+  if (typeof value === 'string') return wellFormed(value)
   // What JavaScript passes beside the declared types: prom-client shows it as it came.
-  const plain = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' || value === null
-  return plain ? value : `${value as string}`
+  return typeof value === 'number' || typeof value === 'boolean' || value === null ? value : wellFormed(`${value as string}`)
 }
 
 /**
@@ -162,7 +178,8 @@ export class SeriesTable {
       keys[i] = key
       places[i++] = place
     })
-    return new SeriesCopy(keys, places, this.#limit, labelNames, this.#labels.map((label) => label.share()), shared)
+    const mayRepeat = this.#labels.some((label, i) => label.hasNoneAndEmpty || (label.hasNone && shared.some(({ name }) => name === labelNames[i])))
+    return new SeriesCopy(keys, places, this.#limit, labelNames, this.#labels.map((label) => label.share()), shared, mayRepeat)
   }
 
   /** All series, oldest first. */

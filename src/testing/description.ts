@@ -12,7 +12,7 @@ export function describe (snapshot: Snapshot, name: string, labels: Labels): str
   const mistaken = unknown.length > 0 ? `${name} has no label ${unknown.join(', ')}\n` : ''
   if (samples.length === 0) return `${mistaken}${name} has no series`
   const wanted = Object.entries(labels).map(([label, value]) => [label, String(value)] as const)
-  const alike = (sample: { labels: Readonly<Record<string, string>> }) => wanted.filter(([label, value]) => sample.labels[label] === value).length
+  const alike = (sample: { labels: Readonly<Record<string, string>> }) => wanted.filter(([label, value]) => Object.hasOwn(sample.labels, label) && sample.labels[label] === value).length
   const nearest = [...samples].sort((a, b) => alike(b) - alike(a))
   return `${mistaken}the registry has\n${list(nearest.map((sample) => `${seriesName(name, sample.labels)} ${sample.value}`))}`
 }

@@ -110,11 +110,10 @@ export function seriesName (name: string, labels: Labels): string {
 }
 
 function shownLabels (labels: Readonly<Record<string, unknown>>): Record<string, string> {
-  const shown: Record<string, string> = {}
-  for (const [label, value] of Object.entries(labels)) {
-    if (value !== undefined) shown[label] = label === 'le' && value === Infinity ? '+Inf' : String(value)
-  }
-  return shown
+  // Not assigned: `__proto__` would be no label.
+  return Object.fromEntries(Object.entries(labels)
+    .filter(([, value]) => value !== undefined)
+    .map(([label, value]) => [label, label === 'le' && value === Infinity ? '+Inf' : String(value)]))
 }
 
 function keyOf (name: string, labels: Readonly<Record<string, string>>): string {

@@ -6,7 +6,7 @@ import bearerAuth from '@fastify/bearer-auth'
 import Fastify from 'fastify'
 import { Registry } from 'prom-client'
 import t from 'tap'
-import { Counter, metricsPlugin, metricsServer, type MetricsServerOptions } from '../../src/index.js'
+import { Counter, Gauge, metricsPlugin, metricsServer, type MetricsServerOptions } from '../../src/index.js'
 import { open, service } from '../support/http.js'
 
 /** A registry with something in it. */
@@ -87,10 +87,12 @@ t.test('the plugin\'s endpoint on a port of its own is there while the applicati
 
 t.test('a registry that is served twice is counted once', async (t) => {
   const registry = filled()
+  const breeds = new Gauge({ name: 'breeds', help: 'h', labelNames: ['breed'], registers: [registry] })
+  for (let i = 0; i < 100; i++) breeds.set({ breed: i }, 1)
   const { app } = await service(t, { options: { registry } })
   const server = await metricsServer({ port: 0, registry })
   t.teardown(() => server.close())
-  for (const page of [(await app.inject('/metrics')).body, await (await fetch(server.url)).text()]) t.match(page, '\nmetrics_series{metric="walks_total"} 1\n')
+  for (const page of [(await app.inject('/metrics')).body, await (await fetch(server.url)).text()]) t.match(page, '\nmetrics_series{metric="breeds"} 100\n')
 })
 
 t.test('an application does not become ready where no port is free', async (t) => {

@@ -358,16 +358,16 @@ t.test('over HTTP: a reader that stalls gets the rest when it goes on, and is cu
   t.notOk(cut.endsWith('\r\n0\r\n\r\n'), 'nobody takes it for a whole page')
 })
 
-t.test('metrics_series counts the label sets of every metric, of other libraries too', async (t) => {
+t.test('metrics_series counts the label sets of every metric that has many, of other libraries too', async (t) => {
   const { registry, page } = await service(t, {})
   const foreign = new ForeignCounter({ name: 'foreign_total', help: 'h', labelNames: ['a'], registers: [registry] })
-  for (const a of ['x', 'y', 'z']) foreign.inc({ a })
-  large(registry, 5)
+  for (let a = 0; a < 103; a++) foreign.inc({ a })
+  large(registry, 105)
   const found = await page()
   const series = (name: string) => found.sum('metrics_series', { metric: name })
-  t.equal(series('foreign_total'), 3)
-  t.equal(series('large_seconds'), 5)
-  t.equal(series('metrics_exposition_size_bytes'), 1)
+  t.equal(series('foreign_total'), 103)
+  t.equal(series('large_seconds'), 105)
+  t.equal(found.of('metrics_series').length, 2)
   registry.removeSingleMetric('foreign_total')
   t.equal((await page()).of('metrics_series', { metric: 'foreign_total' }).length, 0)
 })

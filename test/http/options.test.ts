@@ -145,7 +145,7 @@ t.test('registered twice, in two services and in every test, it is safe', async 
     await assertSeriesChanged(registry, before, 'http_requests_received_total', { method: 'GET', route: '/', scheme: 'http' }, 1)
     await assertSeriesChanged(registry, before, 'http_request_duration_seconds_count', { method: 'GET', route: '/', status_code: '200' }, 1)
     await assertSeries(registry, 'http_requests_in_flight', { method: 'GET', route: '/' }, 0)
-    t.equal(body.of('metrics_series_dropped_total', { metric: 'http_requests_received_total' }).length, 1)
+    t.same(body.samples.filter(({ name }) => name.startsWith('metrics_series')), [], 'nothing is near its cap')
     await app.close()
   }
   const conflict = Fastify()

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { Gauge } from 'prom-client'
 import t, { type Test } from 'tap'
 import { parse } from 'yaml'
-import { catalogue, Histogram } from '../../src/index.js'
+import { catalogue, Counter, Histogram } from '../../src/index.js'
 import { guide, guides } from '../support/guide.js'
 import { service } from '../support/http.js'
 import { freePort } from '../support/postgres.js'
@@ -24,12 +24,14 @@ const EMPTY: Readonly<Record<string, string>> = {
   prometheus_sd_discovered_targets: 'this Prometheus does not scrape itself'
 }
 
-/** An application with what goes wrong in instrumentation, and two histograms of one value each. */
+/** An application with what goes wrong in instrumentation, a metric that is full, and two histograms of one value each. */
 async function troubled (t: Test): Promise<string> {
   const { url, registry, app } = await service(t, { options: { labels: { tenant: () => { throw new Error('no tenant') } } }, routes: (app) => app.get('/', async () => 'x') })
   new Gauge({ name: 'orders', help: 'x', registers: [registry], collect () { throw new Error('no orders') } }).set(1)
   const takes = new Histogram({ name: 'takes_seconds', help: 'x', labelNames: ['all'], buckets: catalogue.http_request_duration_seconds.buckets, registers: [registry], native: {} })
   for (const seconds of [0.3, 12]) for (let i = 0; i < 100; i++) takes.observe({ all: `${seconds} s` }, seconds)
+  const full = new Counter({ name: 'full_total', help: 'x', labelNames: ['a'], maxSeries: 3, registers: [registry] })
+  for (let i = 0; i < 5; i++) full.inc({ a: `${i}` })
   await app.inject('/')
   return url
 }

@@ -22,6 +22,7 @@ const EMPTY: Readonly<Record<string, string>> = {
   django_http_responses_total_by_templatename_total: OPT_IN,
   django_http_responses_streaming_total: NO_STREAMS,
   MetricsInstrumentationErrors: NO_TROUBLE,
+  MetricsSeriesDropped: 'no metric of the service has 100 label sets',
   'By route/Before the service': 'no proxy stands before it that says when a request came',
   TargetMissing: 'its target is there'
 }

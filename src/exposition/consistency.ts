@@ -1,0 +1,108 @@
+import { show } from '../errors.js'
+import { labelsKey, type FamilySnapshot, type MetricType } from '../metrics/index.js'
+import type { Failed } from './held.js'
+import { pause } from './slices.js'
+
+/** Series read between two looks at the clock. */
+const BATCH = 256
+
+/** What the names of a family's lines add to its own, by its type, in whichever format has them. */
+const PARTS: { readonly [T in MetricType]: readonly string[] } = {
+  counter: [''],
+  gauge: [''],
+  unknown: [''],
+  histogram: ['', '_bucket', '_sum', '_count', '_created'],
+  summary: ['', '_sum', '_count', '_created']
+}
+
+/** The names that a family's lines have, in whichever format, and its own. */
+export function lineNames ({ name, type }: FamilySnapshot): string[] {
+  return PARTS[type].map((part) => name + part)
+}
+
+/**
+ * Families as a page can have them: no name and no label set twice. Of two families the first one stays, and so does the first of two series; two of one name,
+ * type and help that have no series in common are put together.
+ * @param failed told of a family, by its name, that is left out or has lost series
+ */
+export async function consistent (families: readonly FamilySnapshot[], failed: Failed): Promise<FamilySnapshot[]> {
+  const byName = new Map<string, FamilySnapshot>()
+  const taken = new Map<string, string>()
+  for (const given of families) {
+    const family = await distinct(given, failed)
+    const same = byName.get(family.name)
+    if (same !== undefined) {
+      try {
+        byName.set(family.name, await together(same, family))
+      } catch (error) {
+        failed(family.name, error)
+      }
+      continue
+    }
+    const names = lineNames(family)
+    const clash = names.find((name) => taken.has(name))
+    if (clash !== undefined) {
+      failed(family.name, new Error(`its lines would have the name '${clash}', which those of ${taken.get(clash)} have: it is left out`))
+      continue
+    }
+    for (const name of names) taken.set(name, family.name)
+    byName.set(family.name, family)
+  }
+  return [...byName.values()]
+}
+
+/** The family without the series whose labels an earlier one has. */
+async function distinct (family: FamilySnapshot, failed: Failed): Promise<FamilySnapshot> {
+  if (family.mayRepeat !== true) return family
+  const keys = new Set<string>()
+  const repeated = new Set<number>()
+  let first = ''
+  let i = 0
+  for (const { labels } of family.series()) {
+    if (i % BATCH === 0) await pause()
+    const key = labelsKey(labels)
+    if (keys.has(key)) {
+      first ||= key
+      repeated.add(i)
+    }
+    keys.add(key)
+    i++
+  }
+  if (repeated.size === 0) return family
+  failed(family.name, new Error(`${repeated.size} of its series are left out, for an earlier one has the same labels: ${show(first)}`))
+  return {
+    ...family,
+    values: undefined,
+    size: family.size - repeated.size,
+    * series () {
+      let i = 0
+      for (const series of family.series()) if (!repeated.has(i++)) yield series
+    }
+  }
+}
+
+/** Two families of one name as one. @throws Error where they are not of one kind or have a series in common */
+async function together (first: FamilySnapshot, second: FamilySnapshot): Promise<FamilySnapshot> {
+  if (first.type !== second.type) throw new Error(`an earlier metric of this name is of type ${first.type}, and this one ${second.type}: it is left out`)
+  if (first.help !== second.help) throw new Error('an earlier metric of this name has another help: it is left out')
+  if (first.bounds.join() !== second.bounds.join()) throw new Error('an earlier histogram of this name has other buckets: it is left out')
+  const keys = new Set<string>()
+  let i = 0
+  for (const family of [first, second]) {
+    for (const { labels } of family.series()) {
+      if (i++ % BATCH === 0) await pause()
+      const key = labelsKey(labels)
+      if (keys.has(key)) throw new Error(`an earlier metric of this name has the labels ${show(key)}, too: it is left out`)
+      keys.add(key)
+    }
+  }
+  return {
+    ...first,
+    values: undefined,
+    size: first.size + second.size,
+    * series () {
+      yield * first.series()
+      yield * second.series()
+    }
+  }
+}

@@ -1,0 +1,71 @@
+import { LabelPair, type FamilySnapshot, type SeriesSnapshot } from '../metrics/index.js'
+import { boundText } from './numbers.js'
+
+const EMPTY = Buffer.alloc(0)
+/** Series looked at between two chunks. */
+const BATCH = 4096
+
+/**
+ * Whether a family says nothing that OpenMetrics forbids its type: a summary has quantiles from 0 to 1 and no value below zero, and a sum is a counter (1.0,
+ * "Summary" and "Histogram"). Where a histogram has bounds below zero its sum is left out, so that it may be anything. It gives an empty chunk now and then: the
+ * caller may stop there.
+ */
+export function * isAllowed (family: FamilySnapshot): Generator<Buffer, boolean> {
+  if (family.type !== 'summary' && (family.type !== 'histogram' || (family.bounds[0] ?? 0) < 0)) return true
+  let i = 0
+  for (const sum of family.values?.() ?? sumsOf(family)) {
+    if (!(sum >= 0)) return false
+    if (++i % BATCH === 0) yield EMPTY
+  }
+  if (family.type === 'histogram') return true
+  for (const { quantiles } of family.series()) {
+    if (quantiles?.quantiles.some(({ quantile, value }) => !(quantile >= 0 && quantile <= 1) || value < 0) === true) return false
+    if (++i % BATCH === 0) yield EMPTY
+  }
+  return true
+}
+
+function * sumsOf (family: FamilySnapshot): Generator<number> {
+  for (const { value } of family.series()) yield value
+}
+
+/** The lines of a summary or a histogram as metrics of their own, which may say anything: the names and labels of the series are what they were. */
+export function partsOf (family: FamilySnapshot): FamilySnapshot[] {
+  const part = (name: string, of: (series: SeriesSnapshot) => SeriesSnapshot[]): FamilySnapshot => ({
+    name: family.name + name,
+    help: family.help,
+    type: 'unknown',
+    size: family.size,
+    bounds: [],
+    * series () {
+      for (const series of family.series()) yield * of(series)
+    }
+  })
+  const lines = family.type === 'summary'
+    ? part('', ({ labels, quantiles }) => (quantiles?.quantiles ?? []).map(({ quantile, value }) => single([...labels, bound('quantile', quantile)], value)))
+    : part('_bucket', (series) => bucketsOf(series, family.bounds))
+  return [
+    lines,
+    part('_sum', ({ labels, value }) => [single(labels, value)]),
+    part('_count', ({ labels, quantiles, buckets }) => [single(labels, quantiles?.count ?? (buckets === undefined ? 0 : countOf(buckets, family.bounds.length + 1)))])
+  ]
+}
+
+function bucketsOf ({ labels, buckets }: SeriesSnapshot, bounds: readonly number[]): SeriesSnapshot[] {
+  return [...bounds, Infinity].map((upper, i) => single([...labels, bound('le', upper)], buckets === undefined ? 0 : countOf(buckets, i + 1)))
+}
+
+/** What the first buckets count together. */
+function countOf ({ counts, at }: NonNullable<SeriesSnapshot['buckets']>, buckets: number): number {
+  let count = 0
+  for (let i = at; i < at + buckets; i++) count += counts[i] as number
+  return count
+}
+
+function bound (name: string, value: number): LabelPair {
+  return new LabelPair(name, boundText(value))
+}
+
+function single (labels: readonly LabelPair[], value: number): SeriesSnapshot {
+  return { labels, value, created: undefined, exemplar: undefined, buckets: undefined, quantiles: undefined }
+}
