@@ -117,7 +117,7 @@ export default async function (fastify, opts) {
     const url = await folder.run(t, ['node_modules/fastify-cli/cli.js', 'start', '-a', '127.0.0.1', '-l', 'info', ...args])
     const response = await fetch(url + path)
     t.equal(response.status, 200, name)
-    t.match(await response.text(), '\nmetrics_series{', name)
+    t.match(await response.text(), '\n# TYPE metrics_expositions_total counter', name)
   }
 })
 

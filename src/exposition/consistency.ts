@@ -1,4 +1,3 @@
-import { show } from '../errors.js'
 import { labelsKey, type FamilySnapshot, type MetricType } from '../metrics/index.js'
 import type { Failed } from './held.js'
 import { pause } from './slices.js'
@@ -56,20 +55,18 @@ async function distinct (family: FamilySnapshot, failed: Failed): Promise<Family
   if (family.mayRepeat !== true) return family
   const keys = new Set<string>()
   const repeated = new Set<number>()
-  let first = ''
   let i = 0
   for (const { labels } of family.series()) {
     if (i % BATCH === 0) await pause()
     const key = labelsKey(labels)
     if (keys.has(key)) {
-      first ||= key
       repeated.add(i)
     }
     keys.add(key)
     i++
   }
   if (repeated.size === 0) return family
-  failed(family.name, new Error(`${repeated.size} of its series are left out, for an earlier one has the same labels: ${show(first)}`))
+  failed(family.name, new Error(`${repeated.size} of its series are left out, for an earlier one has the same labels`))
   return {
     ...family,
     values: undefined,
@@ -92,7 +89,7 @@ async function together (first: FamilySnapshot, second: FamilySnapshot): Promise
     for (const { labels } of family.series()) {
       if (i++ % BATCH === 0) await pause()
       const key = labelsKey(labels)
-      if (keys.has(key)) throw new Error(`an earlier metric of this name has the labels ${show(key)}, too: it is left out`)
+      if (keys.has(key)) throw new Error('an earlier metric of this name has a series of the same labels: it is left out')
       keys.add(key)
     }
   }

@@ -141,7 +141,7 @@ async function grouped (name: string, values: readonly ForeignValue[], of: 'le' 
       again = group.parts.has(bound)
       if (!again) group.parts.set(bound, { value, exemplar: exemplarOf(line.exemplar) })
     }
-    if (again) group.problem = `some of its lines are left out, for an earlier one has the same labels: ${show(key)}`
+    if (again) group.problem = 'some of its lines are left out, for an earlier one has the same labels'
   }
   return [...groups.values()]
 }

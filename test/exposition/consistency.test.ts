@@ -37,7 +37,7 @@ t.test('of series that a scraper takes for one the first stays: by an empty labe
     counter.inc({ a: 'y' }, 5)
     let { lines, failed } = await linesOf(registry)
     t.equal(lines.length, 4)
-    t.match(failed, [['c_total', /^1 of its series are left out, for an earlier one has the same labels: 'pod="q"'/]])
+    t.match(failed, [['c_total', /^1 of its series are left out, for an earlier one has the same labels/]])
     registry.setDefaultLabels({ pod: 'p' });
     ({ lines, failed } = await linesOf(registry))
     t.same(lines.map((line) => line.split(' ')[1]), [1, 3, 5])
@@ -206,5 +206,5 @@ t.test('several registries on one page', async (t) => {
   late.inc({ x: '1' }, 7)
   const after = await linesOf([c, d])
   t.same(after.lines.slice(0, 1), ['collides_total{x="1"} 5'])
-  t.match(after.failed[0], ['collides_total', /^an earlier metric of this name has the labels 'x="1"', too: it is left out/])
+  t.match(after.failed[0], ['collides_total', /^an earlier metric of this name has a series of the same labels: it is left out/])
 })
