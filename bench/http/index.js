@@ -2,6 +2,7 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { difference, interleave, median, row } from '../measure.js'
 
@@ -11,8 +12,30 @@ const WARMUP = 30_000
 const CONNECTIONS = 16
 const REQUEST = Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
 
-export async function http ({ rounds = 81 } = {}) {
-  const names = ['bare', 'hooks', 'ours', 'promClient', 'fastifyMetrics']
+/** The build of another version, in whose place the current one is to come: its `dist` folder. */
+const BEFORE = process.env.BENCH_BEFORE
+
+/** @param starts of each server: how well a process is compiled differs from one start to the next */
+export async function http ({ rounds = 27, starts = 3 } = {}) {
+  const names = ['bare', 'hooks', 'ours', ...BEFORE === undefined ? [] : ['before'], 'promClient', 'fastifyMetrics']
+  const all = []
+  for (let start = 0; start < starts; start++) all.push(await oneStart(names, rounds))
+  const costs = Object.fromEntries(names.map((name) => [name, all.flatMap((costs) => costs[name])]))
+  const bare = median(costs.bare)
+  // The median over the starts, each of which has its own.
+  const over = (name) => median(all.map((costs) => difference(costs, name, 'bare')))
+  const percent = (name) => `+${(over(name) / bare * 100).toFixed(0)} %`
+  return [
+    row('CPU per request over bare Fastify', `${percent('ours')} (+${over('ours').toFixed(1)} us on ${bare.toFixed(1)} us)`, 'at most +20 %', over('ours') <= 0.2 * bare),
+    ...BEFORE === undefined ? [] : [row('... before', `${percent('before')} (+${over('before').toFixed(1)} us)`, '', true)],
+    row('... of what fastify-metrics adds', `${(over('ours') / over('fastifyMetrics') * 100).toFixed(0)} % (it adds ${percent('fastifyMetrics')})`, 'at most 33 %', over('ours') <= over('fastifyMetrics') / 3),
+    row('... the same set on prom-client', percent('promClient'), 'more than ours', over('promClient') > over('ours')),
+    row('... two empty hooks', percent('hooks'), '', true)
+  ]
+}
+
+/** @returns the costs of each server by round, of one start of each */
+async function oneStart (names, rounds) {
   const servers = new Map()
   for (const name of names) {
     const child = fork(fileURLToPath(new URL('server.js', import.meta.url)), [name])
@@ -42,16 +65,7 @@ export async function http ({ rounds = 81 } = {}) {
     for (const socket of sockets) socket.destroy()
     child.disconnect()
   }
-
-  const bare = median(costs.bare)
-  const over = (name) => difference(costs, name, 'bare')
-  const percent = (name) => `+${(over(name) / bare * 100).toFixed(0)} %`
-  return [
-    row('CPU per request over bare Fastify', `${percent('ours')} (+${over('ours').toFixed(1)} us on ${bare.toFixed(1)} us)`, 'at most +20 %', over('ours') <= 0.2 * bare),
-    row('... of what fastify-metrics adds', `${(over('ours') / over('fastifyMetrics') * 100).toFixed(0)} % (it adds ${percent('fastifyMetrics')})`, 'at most 33 %', over('ours') <= over('fastifyMetrics') / 3),
-    row('... the same set on prom-client', percent('promClient'), 'more than ours', over('promClient') > over('ours')),
-    row('... two empty hooks', percent('hooks'), '', true)
-  ]
+  return costs
 }
 
 /**

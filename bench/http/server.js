@@ -1,6 +1,7 @@
 // One hello-world server, instrumented as its argument says. It tells its port, and its CPU time whenever asked.
 import { subscribe } from 'node:diagnostics_channel'
 import process from 'node:process'
+import { pathToFileURL } from 'node:url'
 import Fastify from 'fastify'
 import client from 'prom-client'
 
@@ -15,6 +16,11 @@ const variants = {
   },
   async ours (app) {
     const { metricsPlugin } = await import('fastify-prometheus')
+    await app.register(metricsPlugin)
+  },
+  // Another version of ours, to compare with.
+  async before (app) {
+    const { metricsPlugin } = await import(pathToFileURL(`${process.env.BENCH_BEFORE}/src/index.js`))
     await app.register(metricsPlugin)
   },
   // The default set of ours, as a careful engineer writes it with prom-client.
