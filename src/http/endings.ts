@@ -10,6 +10,8 @@ import type { Exchange, RawResponse } from './exchange.js'
 export type Ending = 'whole' | 'answered' | 'left' | 'incomplete'
 
 const NO_ERROR = constants.NGHTTP2_NO_ERROR
+/** By status, in an array, which is read faster than Node's object. */
+const REASONS: ReadonlyArray<string | undefined> = Array.from({ length: 600 }, (_, status) => STATUS_CODES[status])
 
 /** How an exchange ended whose response is closed. An application may have put anything in place of what is asked here. */
 export function endingOf (exchange: Exchange): Ending {
@@ -47,7 +49,7 @@ function statusIn (raw: RawResponse): number {
   try {
     // Node puts the reason beside the status as it sends them. To read the head itself takes longer.
     const { statusCode } = raw
-    if (raw.statusMessage === STATUS_CODES[statusCode]) return statusCode
+    if (raw.statusMessage === REASONS[statusCode]) return statusCode
   } catch {
     // The application has put something else there.
   }

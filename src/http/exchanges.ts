@@ -21,6 +21,8 @@ const CLIENT_CLOSED_REQUEST = 499
 /** That of one whose connection the server closed without an answer, as nginx logs it. */
 const NO_RESPONSE = 444
 const SWITCHING_PROTOCOLS = 101
+/** Milliseconds after which a request that is in flight may be one whose end was not heard. */
+const OLD = 1000
 
 /** Where light-my-request keeps the body of a response that is asked for as a stream. */
 type InjectedResponse = RawResponse & { readonly _lightMyRequest?: { readonly stream?: Readable } }
@@ -159,9 +161,9 @@ export class Exchanges {
     exchange.request = request
     exchange.reply = reply
     if (!this.#settings.first) exchange.seenAt = 0
-    // What ended unheard before this is found when its route is used again, at the latest at the next scrape.
+    // What ended unheard is found when its route is used again, at the latest at the next scrape. Most are not old enough to be looked at.
     const { oldest } = route.inFlight
-    if (oldest !== undefined && isClosed(oldest)) this.#closed(oldest)
+    if (oldest !== undefined && exchange.seenAt - oldest.seenAt > OLD && isClosed(oldest)) this.#closed(oldest)
     route.inFlight.add(exchange)
     route.received(request.protocol === 'https')
     if (route.ajax !== undefined && String(request.headers['x-requested-with']).toLowerCase() === 'xmlhttprequest') route.ajax.inc()
