@@ -34,9 +34,9 @@ function start ({ root, workdir, user, env, entrypoint, cmd }: Image, variables:
 }
 
 // npm ci takes half a minute where nothing else runs.
-t.setTimeout(300_000)
+t.setTimeout(500_000)
 
-t.test('the image has the service, what it imports in the locked versions, and nothing else; and it runs', { timeout: 300_000 }, async (t) => {
+t.test('the image has the service, what it imports in the locked versions, and nothing else; and it runs', { timeout: 500_000 }, async (t) => {
   const place = await folder(t)
   const postgres = await startPostgres()
   t.teardown(() => postgres.close())
