@@ -80,9 +80,7 @@ export class Exchanges {
   }
 
   threw (request: FastifyRequest, reply: FastifyReply, error: unknown): void {
-    const exchange = exchangeOf(reply.raw)
-    const route = exchange?.route ?? (exchange?.over === true ? undefined : this.#settings.routes.of(request))
-    route?.threw(errorTypeOf(error))
+    this.#known(request, reply, undefined).route?.threw(errorTypeOf(error))
   }
 
   /**

@@ -124,6 +124,31 @@ const scenes: Record<string, Scene> = {
     handler: (request) => { setImmediate(() => raw(request).socket.end('HTTP/1.1 203 By Hand\r\n\r\n')) },
     ends: ['203']
   },
+  'the handler answers on the connection by hand, in bytes': {
+    request: get,
+    handler: (request) => { setImmediate(() => raw(request).socket.end(Buffer.from('HTTP/1.1 203 By Hand\r\n\r\n'))) },
+    ends: ['203']
+  },
+  'only the first status that is written by hand counts, under a write of the application too': {
+    request: get,
+    handler: (request) => {
+      const { socket } = raw(request)
+      setImmediate(() => {
+        const { write } = socket
+        socket.write = function (this: Socket, ...args: unknown[]) { return write.apply(this, args as never) } as never
+        socket.write('HTTP/1.1 203 By Hand\r\n\r\n')
+        socket.write('HTTP/1.1 500 No\r\n\r\n')
+        socket.end()
+      })
+    },
+    ends: ['203']
+  },
+  'the handler ends the connection before it returns, and answers nothing': {
+    request: get,
+    handler: (request) => { raw(request).socket.end() },
+    client: (socket) => socket.end(),
+    ends: ['444 incomplete']
+  },
   'pipelined responses that wait for one which closes the connection were told nothing': {
     request: get + get,
     handler: (request) => {

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
-import type { Socket } from 'node:net'
+import { createServer } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
 import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
 import { Registry } from 'prom-client'
 import t from 'tap'
@@ -121,9 +122,10 @@ t.test('requests that go on while the application closes stay in flight until th
     answer = resolve
     app.server.emit('entered')
   }))
-  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+  await app.listen({ port: 0, host: '127.0.0.1' })
   const entered = once(app.server, 'entered')
-  const response = fetch(url)
+  // A connection that stays would keep the server from closing until its keep-alive ends.
+  const response = exchange((app.server.address() as AddressInfo).port, 'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
   await entered
   const ended = closings(app, 1)
   const closing = app.close()
@@ -132,10 +134,85 @@ t.test('requests that go on while the application closes stay in flight until th
   t.equal(during.sum('http_requests_in_flight'), 1)
   checkBooks(t, during)
   answer('late')
-  t.equal(await (await response).text(), 'late')
+  t.match(await response, /\r\n\r\nlate$/)
   await Promise.race([ended, closing])
   await closing
   const after = new Page(await registry.metrics())
   t.same(endings(after), ['200'])
   checkBooks(t, after)
+})
+
+t.test('pipelined requests whose connection is lost are ended, without a scrape', async (t) => {
+  const { app, port, page } = await service(t, {
+    options: { metrics: { http_requests_in_flight: false } },
+    routes: (app) => {
+      app.get('/:n', (request, reply) => {
+        reply.hijack()
+        if (request.url === '/3') app.server.emit('entered')
+      })
+    }
+  })
+  const connected = once(app.server, 'connection') as Promise<[Socket]>
+  const entered = once(app.server, 'entered')
+  const socket = await open(port)
+  socket.write([1, 2, 3].map((n) => `GET /${n} HTTP/1.1\r\nHost: x\r\n\r\n`).join(''))
+  const [connection] = await connected
+  await entered
+  const closed = once(connection, 'close')
+  socket.destroy()
+  await closed
+  await new Promise(setImmediate)
+  t.same(endings(await page()), ['499 aborted', '499 aborted', '499 aborted'])
+})
+
+t.test('a hook from before the plugin may take the socket off the request', async (t) => {
+  const { app, port, page } = await service(t, {
+    before: (app) => {
+      app.addHook('onRequest', (request, _reply, done) => {
+        (request.raw as { socket: unknown }).socket = null
+        done()
+      })
+    },
+    routes: (app) => {
+      app.get('/', (_request, reply) => {
+        reply.hijack()
+        app.server.emit('entered')
+      })
+    }
+  })
+  const entered = once(app.server, 'entered')
+  const gone = closings(app, 1)
+  const socket = await open(port)
+  socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+  await entered
+  socket.destroy()
+  await gone
+  t.same(endings(await page()), ['499 aborted'])
+})
+
+t.test('a server of the user\'s that Fastify does not close answers what is in flight when the application is closed', async (t) => {
+  const registry = new Registry()
+  const app = Fastify({ serverFactory: (handler) => createServer(handler) })
+  await app.register(metricsPlugin, { registry, runtime: false, endpoint: false })
+  let answer = (_text: string) => {}
+  app.get('/', () => new Promise((resolve) => {
+    answer = resolve
+    app.server.emit('entered')
+  }))
+  await app.ready()
+  app.server.listen(0, '127.0.0.1')
+  await once(app.server, 'listening')
+  const entered = once(app.server, 'entered')
+  const response = exchange((app.server.address() as AddressInfo).port, 'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+  await entered
+  await app.close()
+  t.equal(new Page(await registry.metrics()).sum('http_requests_in_flight'), 1)
+  answer('late')
+  t.match(await response, /late$/)
+  const closed = once(app.server, 'close')
+  app.server.close()
+  await closed
+  const after = new Page(await registry.metrics())
+  t.same(endings(after), ['200'])
+  t.same(after.of('http_requests_in_flight'), [], 'it shows nothing any more')
 })
