@@ -16,13 +16,16 @@ export interface MetricsServer {
   close (): Promise<void>
 }
 
+/** Milliseconds in which a request must have come, its body too: no scraper sends one, and half a one would stay for ever. */
+const REQUEST_TIMEOUT = 30_000
+
 /**
  * Serves the page, and /-/healthy as Prometheus' own servers do, on the first port that is free.
  * @throws MetricsError FP_ERR_PORT_TAKEN when none is, and whatever else keeps a server from listening
  */
 export async function listen ({ from, to, host }: PortSettings, route: RouteSettings, pages: Pages): Promise<MetricsServer> {
   for (let port = from; port <= to; port++) {
-    const server = Fastify({ forceCloseConnections: true })
+    const server = Fastify({ forceCloseConnections: true, requestTimeout: REQUEST_TIMEOUT })
     serveMetrics(server, { ...route, counted: true }, pages)
     server.get('/-/healthy', async (_request, reply) => await reply.type('text/plain').send('Healthy\n'))
     try {

@@ -88,6 +88,7 @@ export function readEndpoint (owner: string, at: string, options: unknown, more:
   refuseUnknown(owner, at, options, unknown, `one of ${ours.join(', ')}, or an option of a Fastify route; what a hook of your own reads goes into '${at}config'`, endpointSpellings(at))
   const { path = '/metrics', counted = false, maxScrapes = MAX_SCRAPES, created = true, port, host, config } = values
   check('path', typeof path === 'string' && path.startsWith('/'), "a path that starts with '/'", path)
+  check('path', !/[?#]/.test(path as string), 'a path without a query', path)
   check('counted', typeof counted === 'boolean', 'true or false', counted)
   check('maxScrapes', Number.isInteger(maxScrapes) && (maxScrapes as number) > 0, 'a whole number from 1 on', maxScrapes)
   check('created', typeof created === 'boolean', 'true or false', created)
@@ -95,6 +96,7 @@ export function readEndpoint (owner: string, at: string, options: unknown, more:
   check('host', host === undefined || port !== undefined, "left out where there is no 'port'", host)
   const ports = portsOf(port)
   check('port', port === undefined || ports !== undefined, `a port, or { from, to } for the first free one of them, from 0 to ${HIGHEST_PORT}`, port)
+  check('schema', values.schema === undefined || isRecord(values.schema), "an object, as a route's", values.schema)
   check('config', config === undefined || isRecord(config), "an object, as a route's", config)
   for (const name of GUARDS) {
     const isGivenNothing = values[name] === undefined && Object.hasOwn(options as object, name)

@@ -98,7 +98,9 @@ export class Collection {
     if (ready.length === 0) return copies
     const { piece, giants } = divided(ready)
     await nextTurn()
-    for (const each of piece) this.#copy(each, copies)
+    // What computes its numbers may write to others: requests whose end was not heard end there.
+    for (const each of piece) if (each.family.computed) this.#copy(each, copies)
+    for (const each of piece) if (!each.family.computed) this.#copy(each, copies)
     for (const each of giants) {
       await nextTurn()
       this.#copy(each, copies)

@@ -30,6 +30,9 @@ declare module 'fastify' {
   }
 }
 
+/** Tells a label's long-lived routes from its others, in the table alone. */
+const LONG_LIVED = '(long-lived)'
+
 /** One method of one route, and its bound children: what a request is observed with. */
 export class RouteMetrics {
   /** Received and not yet finished or aborted. */
@@ -167,14 +170,15 @@ export class RouteTable {
       this.#wildcards.add(config)
       this.#settings.met(request)
     }
-    const label = settingsOf(config)?.route ?? this.#settings.labels?.of(request) ?? url ?? UNMATCHED
+    const label = settingsOf(config)?.route ?? this.#settings.labels?.of(request, url !== undefined) ?? url ?? UNMATCHED
     return this.#named(label, request.method, isLongLived(config))
   }
 
   /** A route that is known by its label alone. */
   #named (label: string, method: string, longLived: boolean): RouteMetrics | undefined {
-    let methods = this.#routes.get(label)
-    if (methods === undefined) this.#routes.set(label, methods = this.#matchesExcluded(label) ? null : new Map())
+    const key = longLived ? `${label} ${LONG_LIVED}` : label
+    let methods = this.#routes.get(key)
+    if (methods === undefined) this.#routes.set(key, methods = this.#matchesExcluded(label) ? null : new Map())
     if (methods === null) return undefined
     const known = this.#methods.has(method) ? method : OTHER
     let route = methods.get(known)

@@ -7,6 +7,8 @@ export type LabelResolver = (request: FastifyRequest, reply: FastifyReply) => st
 
 /** Values one label may take; the next new one becomes `_OTHER`. */
 export const MAX_LABEL_VALUES = 100
+/** Characters of a value; a longer one becomes `_OTHER`, for clients may send many of kilobytes. */
+export const MAX_LABEL_LENGTH = 128
 /** The value where the resolver threw. */
 export const FAILED = '_ERROR'
 
@@ -37,6 +39,7 @@ export class UserLabels {
         const answer = resolve(request, reply)
         if (typeof answer !== 'string' && typeof answer !== 'number') return ''
         const value = String(answer)
+        if (value.length > MAX_LABEL_LENGTH) return OTHER
         if (seen.has(value)) return value
         if (seen.size >= MAX_LABEL_VALUES) {
           if (!this.#told.has(name)) this.#full(name)

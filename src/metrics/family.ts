@@ -226,6 +226,11 @@ export abstract class Family<T extends string = string> implements SeriesSource 
     return []
   }
 
+  /** Whether the numbers are computed when they are read. */
+  get computed (): boolean {
+    return false
+  }
+
   /** Brings the numbers up to date, where they are computed when they are read. */
   protected refresh (): void {}
 

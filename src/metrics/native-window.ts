@@ -7,7 +7,7 @@ const FIRST_ROOM = 16
 /** The counts of neighbouring buckets, from the first populated one to the last, and some room around them. */
 export class NativeWindow {
   /** By bucket, from bucket `start` on. Counts are whole and exact to 2^53. */
-  counts = EMPTY
+  counts: Float64Array = EMPTY
   start = 0
   /** The first and the last bucket that is populated; none is while `last` is less than `first`. */
   first = 0

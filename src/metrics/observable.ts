@@ -19,6 +19,10 @@ export class ObservableGauge<T extends string = string> extends Gauge<T> {
     return () => { this.#callbacks.delete(callback) }
   }
 
+  override get computed (): boolean {
+    return true
+  }
+
   protected override refresh (): void {
     observe(this, this.#callbacks)
   }
@@ -32,6 +36,10 @@ export class ObservableCounter<T extends string = string> extends Counter<T> {
   addCallback (callback: ObservableCallback<Counter<T>>): () => void {
     this.#callbacks.add(callback)
     return () => { this.#callbacks.delete(callback) }
+  }
+
+  override get computed (): boolean {
+    return true
   }
 
   protected override refresh (): void {

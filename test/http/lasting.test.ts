@@ -216,3 +216,28 @@ t.test('a server of the user\'s that Fastify does not close answers what is in f
   t.same(endings(after), ['200'])
   t.same(after.of('http_requests_in_flight'), [], 'it shows nothing any more')
 })
+
+t.test('what a scrape finds ended is on that page received and finished, or neither', async (t) => {
+  const { app, port, page } = await service(t, {
+    before: (app) => {
+      app.addHook('onRequest', (request, reply, done) => {
+        if (request.headers['x-hold'] === undefined) return done()
+        reply.raw.removeAllListeners('close')
+        app.server.emit('held')
+      })
+    },
+    routes: (app) => { app.get('/', async () => 'ok') }
+  })
+  const connected = once(app.server, 'connection') as Promise<[Socket]>
+  const held = once(app.server, 'held')
+  const socket = await open(port)
+  socket.write('GET / HTTP/1.1\r\nHost: x\r\nX-Hold: 1\r\n\r\n')
+  const [connection] = await connected
+  await held
+  // Fastify has it, and the server's own listeners, ours among them, have run.
+  await new Promise(setImmediate)
+  const closed = once(connection, 'close')
+  socket.destroy()
+  await closed
+  for (let i = 0; i < 2; i++) checkBooks(t, await page())
+})

@@ -157,3 +157,42 @@ t.test('a label of the user that is at its hundred values is told once, by its n
   t.equal(after.sum('http_request_duration_seconds_count', { tenant: '/99', shop: '99' }), 2, 'those that were there stay')
   t.equal(after.sum('http_request_duration_seconds_count', { tenant: '_OTHER', shop: '_OTHER', plan: 'free' }), 3)
 })
+
+t.test('what matched no route takes no label from wildcards, and a label has at most 128 characters', async (t) => {
+  const { app, page } = await service(t, {
+    options: {
+      route: (request) => request.url.split('/').slice(0, 3).join('/'),
+      labels: { tenant: (request) => request.headers['x-tenant'] as string }
+    },
+    routes: (app) => { app.get('/up/*', async () => 'ok') }
+  })
+  for (let i = 0; i < 150; i++) await app.inject(`/scan/${i}`)
+  await app.inject('/up/walks/7')
+  await app.inject({ url: `/up/${'x'.repeat(5000)}`, headers: { 'x-tenant': 'y'.repeat(5000) } })
+  const after = await page()
+  t.equal(after.sum('http_requests_received_total', { route: '/up/walks' }), 1)
+  t.equal(after.sum('http_requests_received_total', { route: '_OTHER' }), 51)
+  t.equal(after.sum('http_request_duration_seconds_count', { tenant: '_OTHER' }), 1)
+  t.notMatch(after.text, /x{129}|y{129}/)
+})
+
+t.test('a long-lived wildcard and a plain one of the same label are each what they are', async (t) => {
+  const { app, page } = await service(t, {
+    options: { route: () => 'both' },
+    routes: (app) => {
+      app.get('/plain/*', async () => 'ok')
+      app.get('/live/*', { config: { metrics: { longLived: true } } }, (_request, reply) => {
+        reply.hijack()
+        reply.raw.write('first')
+        app.server.emit('open')
+      })
+    }
+  })
+  await app.inject('/plain/1')
+  const open = new Promise((resolve) => app.server.once('open', resolve))
+  app.inject('/live/1').catch(() => {})
+  await open
+  const during = await page()
+  t.equal(during.sum('http_streams_open', { route: 'both' }), 1)
+  t.equal(during.sum('http_requests_in_flight', { route: 'both' }), 0)
+})
