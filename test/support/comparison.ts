@@ -23,10 +23,8 @@ const INJECTED_CHAIN = ['+ raw response listens to close']
 /** The route of the page, which hooks see that were there before it. */
 const PAGE_ROUTE = ['+ onRoute GET,HEAD /metrics {"rateLimit":false,"cors":false,"metrics":false} ["compress","schema","logLevel","handler","path","routePath","prefix","attachValidation"]']
 
-/** Plays the scenes on a bare application, on observed ones, on a bare one beside those, and on one after they are closed: what differs is what is named here. */
-export async function compare (t: Test, make: typeof Fastify, way: Way, setups: readonly Setup[]): Promise<void> {
-  const bare = await perform(t, make, way)
-  await bare.close()
+/** Plays the scenes on observed applications, on a bare one beside them, and on one after they are closed: what differs from the baseline is what is named here. */
+export async function compare (t: Test, bare: Performance, make: typeof Fastify, way: Way, setups: readonly Setup[]): Promise<void> {
   const observed = new Map<Setup, Performance>()
   for (const setup of setups) observed.set(setup, await perform(t, make, way, setup))
   const beside = await perform(t, make, way)

@@ -60,7 +60,8 @@ function watchHooks (app: FastifyInstance, recorder: Recorder, isAsync: boolean)
   for (const name of HOOKS) {
     const see = (scope: unknown, args: unknown[]) => {
       const reply = args[1] as Partial<FastifyReply>
-      recorder.note(name, scope === app ? 'its scope' : 'another scope', args.map(kind), name === 'onRequestAbort' ? '' : [reply.statusCode, reply.sent, reply.getHeaders?.(), reply.raw?.statusCode, reply.raw?.headersSent], recorder.where())
+      const { handler } = (args[0] as FastifyRequest).routeOptions as { handler?: RouteHandlerMethod }
+      recorder.note(name, scope === app ? 'its scope' : 'another scope', args.map(kind), [handler?.name, handler?.length], name === 'onRequestAbort' ? '' : [reply.statusCode, reply.sent, reply.getHeaders?.(), reply.raw?.statusCode, reply.raw?.headersSent], recorder.where())
       if (name === 'onResponse' && (args[0] as FastifyRequest).url === '/shape') shapes(app, recorder, 'onResponse', args[0] as FastifyRequest, args[1] as FastifyReply)
     }
     // Fastify asks for one argument here.

@@ -2,8 +2,8 @@ import { tracingChannel } from 'node:diagnostics_channel'
 import type Fastify from 'fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
 import { Registry } from 'prom-client'
-import { catalogue, type Definition } from '../../src/catalogue.js'
-import { metricsPlugin, type MetricsPluginOptions } from '../../src/index.js'
+import type { Definition } from '../../src/catalogue.js'
+import type { MetricsPluginOptions } from '../../src/index.js'
 import { Recorder } from './recorder.js'
 import { playHttp1, playHttp2, playInject, watchConnections } from './scene-clients.js'
 import { scenes, serveUpgrades } from './scenes.js'
@@ -13,12 +13,24 @@ export type Way = 'HTTP/1.1' | 'HTTP/1.1 with a logger' | 'HTTP/2' | 'inject' | 
 /** Each way in which the plugin is there. */
 export type Setup = 'default' | 'all metrics' | 'last'
 
-const OPT_IN = Object.fromEntries(Object.entries<Definition>(catalogue).filter(([, { optIn }]) => optIn === true).map(([name]) => [name, true]))
+let loaded = false
 
-const OPTIONS: { [S in Setup]: MetricsPluginOptions } = {
-  default: {},
-  'all metrics': { endpoint: false, metrics: OPT_IN },
-  last: {}
+/** The package is loaded here and not before: what it does to the process when it is loaded, a bare application of the same process would see too. */
+async function install (app: FastifyInstance, setup: Setup): Promise<void> {
+  loaded = true
+  const { metricsPlugin } = await import('../../src/index.js')
+  const { catalogue } = await import('../../src/catalogue.js')
+  const optIn = Object.entries<Definition>(catalogue).filter(([, definition]) => definition.optIn === true).map(([name]) => [name, true])
+  const options: MetricsPluginOptions = setup === 'all metrics' ? { endpoint: false, metrics: Object.fromEntries(optIn) } : {}
+  await app.register(metricsPlugin, { registry: new Registry(), runtime: false, ...options })
+}
+
+/** Plays all scenes on a bare application, in a process that has not loaded the package yet, and closes it. */
+export async function baseline (t: { teardown: (fn: () => unknown) => void }, make: typeof Fastify, way: Way): Promise<Performance> {
+  if (loaded) throw new Error('the package is loaded already: play all baselines of a test file first')
+  const bare = await perform(t, make, way)
+  await bare.close()
+  return bare
 }
 
 /** An application on the stage. */
@@ -34,7 +46,6 @@ export async function perform (t: { teardown: (fn: () => unknown) => void }, mak
   const recorder = new Recorder()
   const app = make({ forceCloseConnections: true, ...serverOf(way, recorder) }) as FastifyInstance
   t.teardown(() => app.close())
-  const plugin = async () => { await app.register(metricsPlugin, { registry: new Registry(), runtime: false, ...OPTIONS[setup ?? 'default'] }) }
   const watched = async (run: () => Promise<void>) => {
     const stop = [recorder.watchProcess(), way === 'inject with a tracer' ? trace(recorder) : () => {}]
     try {
@@ -45,10 +56,10 @@ export async function perform (t: { teardown: (fn: () => unknown) => void }, mak
   }
   await watched(async () => {
     const started = await recorder.scene('start', async () => {
-      if (setup !== undefined && setup !== 'last') await plugin()
+      if (setup !== undefined && setup !== 'last') await install(app, setup)
       scenes(app, recorder)
       if (way === 'HTTP/1.1 with a logger') serveUpgrades(app)
-      if (setup === 'last') await plugin()
+      if (setup === 'last') await install(app, setup)
       if (way.startsWith('inject')) await app.ready()
       else {
         watchConnections(app, recorder, way === 'HTTP/2' ? 'stream' : 'connection')
