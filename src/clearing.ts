@@ -1,6 +1,6 @@
 import { catalogue } from './catalogue.js'
 import type { Exposition } from './exposition/index.js'
-import { isFamily, type Family, type RegistryLike } from './metrics/index.js'
+import { Histogram, isFamily, type Family, type RegistryLike } from './metrics/index.js'
 import { shadowMethod } from './shadow.js'
 
 /** The pages of registries. */
@@ -97,7 +97,7 @@ export class Clearing {
       const ours = this.#ourName(metric)
       const name = ours ?? this.#runtime.get(metric)
       if (name === undefined) continue
-      if (ours !== undefined) (metric as unknown as Family).reset()
+      if (ours !== undefined) startAnew(metric as unknown as Family)
       this.#missing.set(name, metric)
     }
   }
@@ -117,6 +117,12 @@ export class Clearing {
     const names = [metric.name, `${metric.name}_total`]
     return names.find((name) => [...this.#prefixes].some((prefix) => name.startsWith(prefix) && Object.hasOwn(catalogue, name.slice(prefix.length))))
   }
+}
+
+/** As when it was made: a histogram without labels has its series, at zero. */
+function startAnew (family: Family): void {
+  family.reset()
+  if (family instanceof Histogram && family.labelNames.length === 0) family.zero()
 }
 
 /** Those of all registries on a page. */

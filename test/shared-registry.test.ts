@@ -1,4 +1,6 @@
 import Fastify, { type FastifyInstance } from 'fastify'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import * as prometheusIo from '@prometheus-io/client'
 import * as platformatic from '@platformatic/prom-client'
@@ -7,8 +9,12 @@ import t from 'tap'
 import pg from 'pg'
 import { instrumentPool } from '../adapters/pg.js'
 import { Counter, metricsPlugin, metricsServer, type MetricsPluginOptions, type RegistryLike } from '../src/index.js'
+import { beginTenancy } from '../src/tenants.js'
 import { assertSeries, snapshot } from '../src/testing/index.js'
 import { Page } from './support/page.js'
+
+setFlagsFromString('--expose-gc')
+const collectGarbage = runInNewContext('gc') as () => void
 
 interface Test { teardown (fn: () => unknown): void }
 
@@ -152,6 +158,28 @@ t.test('a metric that is removed alone stays out, and a registry that takes no p
   const other = await application(t, { registry: sealed })
   sealed.clear()
   t.equal((await other.app.inject('/metrics')).statusCode, 200)
+})
+
+t.test('a clear() that others have put theirs over puts nothing back once the application is closed', async (t) => {
+  const registry = new Registry()
+  const first = await application(t, { registry, prefix: 'first_' })
+  const { clear } = registry
+  registry.clear = function () { clear.call(this) }
+  await first.app.close()
+  registry.clear()
+  const second = await application(t, { registry, prefix: 'second_' })
+  const page = new Page((await second.app.inject('/metrics')).body)
+  t.same(page.samples.filter(({ name }) => name.startsWith('first_')), [])
+})
+
+t.test('an application that nobody kept or closed is forgotten', async (t) => {
+  const registry = new Registry()
+  beginTenancy(registry, '', {})
+  t.equal(beginTenancy(registry, '', {}).isShared, true)
+  // A WeakRef keeps what it was made of until the turn is over.
+  await new Promise(setImmediate)
+  collectGarbage()
+  t.equal(beginTenancy(registry, '', {}).isShared, false)
 })
 
 t.test('afterEach(register.clear) with one application gives each test its own numbers', async (t) => {

@@ -39,6 +39,8 @@ export class Exchange {
   cut = false
   /** Whether its HTTP/2 stream was closed already when the server answered. */
   late = false
+  /** Whether it came over TLS; false where a hook has seen it first, for Fastify says it there. */
+  secure = false
   /** As they came: an application may take them off the request. */
   readonly headers: IncomingHttpHeaders
   /** Whether it is long-lived and its headers are sent: it is observed, and no longer in flight. */

@@ -74,6 +74,8 @@ export class Exchanges {
   arrived (request: RawRequest, raw: RawResponse): void {
     if (exchangeOf(raw) !== undefined) return
     const exchange = this.#follow(request, raw, performance.now(), this.#settings.exemplars.span())
+    // At its end an HTTP/2 stream does not know its connection any more.
+    exchange.secure = isEncrypted(exchange)
     this.#unrouted.add(exchange)
     // The end of these may be what shows them.
     if ((exchange.arrival === 'inject' || exchange.arrival === 'upgrade') && (raw.writableEnded || isClosed(exchange))) this.#closed(exchange)
@@ -211,7 +213,7 @@ export class Exchanges {
       if (exchange.over) return
       if (exchange.route === undefined) {
         exchange.route = this.#settings.routes.unmatched(exchange.incoming.method ?? '')
-        exchange.route?.received(isEncrypted(exchange))
+        exchange.route?.received(exchange.secure)
       }
       this.#end(exchange)
     } catch (error) {

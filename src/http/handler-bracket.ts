@@ -119,8 +119,8 @@ function atThen (thenable: object, settled: () => void): void {
 }
 
 /** What Fastify takes for a promise. */
-function isThenable (value: unknown): value is object {
-  return value !== undefined && value !== null && typeof (value as { then?: unknown }).then === 'function'
+function isThenable (value: object | null): value is object {
+  return value !== null && typeof (value as { then?: unknown }).then === 'function'
 }
 
 /** Whether the response is on its way: ended, or a payload stream flowing into it, which shows in pipe()'s own listener. */

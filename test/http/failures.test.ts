@@ -1,13 +1,14 @@
 import { once } from 'node:events'
 import { tracingChannel } from 'node:diagnostics_channel'
+import type { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import type { MetricsPluginOptions } from '../../src/index.js'
 import { HTTP_METRICS } from '../../src/http/families.js'
 import { checkBooks, closings, endings } from '../support/books.js'
 import { exchange, open, service } from '../support/http.js'
 
-const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`
+const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Request-Start: t=${(Date.now() / 1000).toFixed(3)}\r\nX-Requested-With: XMLHttpRequest\r\n\r\n`
 const fails = () => { throw new Error('no') }
 
 /** What an error of our own may come from, and the request that meets it. */
@@ -153,15 +154,66 @@ t.test('what another copy of this package publishes on the channel is none of ou
   t.same(uncaught, [])
 })
 
-t.test('a handler that returns a thenable is measured when that settles, however it does', async (t: Test) => {
-  const { app, page } = await service(t, {
+/** A query of some library: no promise, and run by its `then`. */
+class Query {
+  runs = 0
+  constructor (readonly failure?: Error) {}
+  then (resolve: (value: string) => void, reject: (reason: Error) => void): void {
+    this.runs++
+    setImmediate(() => this.failure === undefined ? resolve('ok') : reject(this.failure))
+  }
+}
+
+t.test('a handler that returns a thenable is measured when that settles, however it does', async (t) => {
+  const queries = [new Query(), new Query(new Error('no'))]
+  const { app, page } = await service(t, { routes: (app) => { for (const [i, query] of queries.entries()) app.get(`/${i}`, () => query) } })
+  t.equal((await app.inject('/0')).body, 'ok')
+  t.equal((await app.inject('/1')).statusCode, 500)
+  const after = await page()
+  for (const [i, query] of queries.entries()) {
+    t.equal(after.sum('http_handler_duration_seconds_count', { route: `/${i}` }), 1)
+    t.equal(query.runs, 1, 'it runs once')
+    t.notOk(Object.hasOwn(query, 'then'), 'and is as it was')
+  }
+})
+
+t.test('hooks of the application run beside those of the plugin, where another was first', async (t) => {
+  const ran: string[] = []
+  const { app } = await service(t, {
+    before: (app) => { app.addHook('onRequest', async () => { ran.push('before') }) },
     routes: (app) => {
-      app.get('/resolves', () => ({ then (resolve: (value: unknown) => void) { setImmediate(() => resolve('ok')) } }))
-      app.get('/rejects', () => ({ then (_resolve: unknown, reject: (error: Error) => void) { setImmediate(() => reject(new Error('no'))) } }))
+      app.addHook('onRequest', async () => { ran.push('onRequest') })
+      app.addHook('onError', async () => { ran.push('onError') })
+      const answered = new Promise<void>((resolve) => app.addHook('onResponse', async () => {
+        ran.push('onResponse')
+        resolve()
+      }))
+      app.get('/', async () => { throw new Error('no') })
+      app.decorate('answered', () => answered)
     }
   })
-  t.equal((await app.inject('/resolves')).body, 'ok')
-  t.equal((await app.inject('/rejects')).statusCode, 500)
+  await app.inject('/')
+  await (app as unknown as { answered (): Promise<void> }).answered()
+  t.same(ran, ['before', 'onRequest', 'onError', 'onResponse'])
+})
+
+t.test('a caller of inject() who destroys the stream of the answer has left', async (t) => {
+  const { app, page } = await service(t, {
+    routes: (app) => {
+      app.get('/', (_request, reply) => {
+        reply.hijack()
+        reply.raw.writeHead(200)
+        reply.raw.write('first')
+      })
+    }
+  })
+  const answer = await app.inject({ url: '/', payloadAsStream: true } as never) as unknown as { stream (): Readable }
+  const stream = answer.stream()
+  await once(stream, 'readable')
+  const closed = once(stream, 'close')
+  stream.destroy()
+  await closed
   const after = await page()
-  for (const route of ['/resolves', '/rejects']) t.equal(after.sum('http_handler_duration_seconds_count', { route }), 1)
+  t.same(endings(after), ['499 aborted'])
+  checkBooks(t, after)
 })

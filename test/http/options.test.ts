@@ -49,10 +49,42 @@ t.test('every wrong option is refused at registration, by name, with what was ex
     t.match(error, { code: 'FP_ERR_INVALID_OPTION', message }, `${JSON.stringify(options)} is refused`)
     await app.close()
   }
+  const { proxy: gone, revoke } = Proxy.revocable({}, {})
+  revoke()
   const app = Fastify()
+  app.register(metricsPlugin, { registry: gone as never })
+  await t.rejects(async () => { await app.ready() }, { code: 'FP_ERR_INVALID_OPTION', message: /option 'registry' must be a registry of prom-client's shape/ })
+})
+
+t.test('what a route says wrongly of itself is refused where it is registered, by its URL and name', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
   await app.register(metricsPlugin, { registry: new Registry() })
-  t.throws(() => app.get('/', { config: { metrics: { route: '' } } }, async () => ''),
-    { code: 'FP_ERR_INVALID_OPTION', message: /route '\/' option 'config.metrics' must be false or { route: 'name' }, got an object with 1 key/ })
+  const wrong: Array<[said: unknown, message: RegExp]> = [
+    [{ route: '' }, /route '\/' option 'config.metrics' must be false or { route: 'name' }, got an object with 1 key/],
+    [{ route: 5 }, /route '\/' option 'config.metrics' must be false or { route: 'name' }, got an object with 1 key/],
+    [true, /option 'config.metrics' must be false or { route: 'name' }, got true/],
+    ['name', /option 'config.metrics' must be false or { route: 'name' }, got a string/],
+    [null, /option 'config.metrics' must be false or { route: 'name' }, got null/],
+    [{ name: 'x' }, /option 'config.metrics.name' must be left out; the options are route, longLived/],
+    [{ longLived: 'yes' }, /option 'config.metrics.longLived' must be true or false, got a string/],
+    [{ longLived: null }, /option 'config.metrics.longLived' must be true or false, got null/]
+  ]
+  for (const [said, message] of wrong) {
+    t.throws(() => app.get('/', { config: { metrics: said as never } }, async () => ''), { code: 'FP_ERR_INVALID_OPTION', message }, JSON.stringify(said))
+  }
+  const right: unknown[] = [undefined, false, {}, { route: 'x' }, { route: undefined, longLived: undefined }, { longLived: true }, { longLived: false }]
+  for (const [i, said] of right.entries()) t.doesNotThrow(() => app.get(`/${i}`, { config: { metrics: said as never } }, async () => ''))
+})
+
+t.test('what a route from before the plugin says wrongly of itself counts as not said', async (t) => {
+  const said: unknown[] = [true, 'name', null, 5, { route: '' }, { route: 5 }, { longLived: 'yes' }]
+  const { app, page } = await service(t, { before: (app) => { for (const [i, metrics] of said.entries()) app.get(`/${i}`, { config: { metrics: metrics as never } }, async () => 'ok') } })
+  for (const i of said.keys()) t.equal((await app.inject(`/${i}`)).body, 'ok')
+  const after = await page()
+  t.same(after.values('http_requests_received_total', 'route'), said.map((_, i) => `/${i}`))
+  t.same(after.of('http_streams_open'), [])
+  t.equal(after.sum('metrics_instrumentation_errors_total'), 0)
 })
 
 t.test('the options are not changed, and the defaults need none', async (t) => {
@@ -92,7 +124,7 @@ t.test('the endpoint takes Fastify route options, so a hook protects it; false l
 })
 
 t.test('routes are left out or renamed, by the plugin and by themselves', async (t) => {
-  const { app, page } = await service(t, {
+  const { app, port, page } = await service(t, {
     options: { excludeRoutes: ['/health', /^\/internal\//g, '__unmatched__'] },
     routes: (app) => {
       for (const path of ['/health', '/healthy', '/internal/a', '/internal/b']) app.get(path, async () => 'ok')
@@ -101,11 +133,14 @@ t.test('routes are left out or renamed, by the plugin and by themselves', async 
     }
   })
   for (const path of ['/health', '/healthy', '/internal/a', '/internal/b', '/internal/b', '/quiet', '/a/1/2', '/nowhere']) await app.inject(path)
+  await exchange(port, 'GET /% HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
   const body = await page()
   t.same(body.values('http_requests_received_total', 'route'), ['/healthy', 'named'])
   t.same(body.values('http_request_duration_seconds_count', 'route'), ['/healthy', 'named'])
   t.same(body.values('http_handler_duration_seconds_count', 'route'), ['/healthy', 'named'])
   t.same(body.of('http_exceptions_total'), [])
+  t.same(body.values('http_requests_in_flight', 'route'), ['/healthy', 'named'])
+  t.equal(body.sum('metrics_instrumentation_errors_total'), 0)
 })
 
 t.test('labels of the user are bounded, and one that throws is counted and hidden', async (t) => {
