@@ -34,12 +34,12 @@ export interface MetricsPluginOptions {
   }
   /**
    * Labels of your own on http_request_duration_seconds, by name: called when the response has ended, its answer is the value.
-   * A label takes 100 values; what comes after is `_OTHER`. One that throws is `_ERROR`, and counted. Default: none.
+   * A label takes 100 values of at most 128 characters; all others are `_OTHER`. One that throws is `_ERROR`, and counted. Default: none.
    */
   labels?: Record<string, LabelResolver>
   /**
    * The route label of a request that no route names: one that matched none, or a wildcard such as a mounted application, a proxy or static files.
-   * Called once, when the request comes. It may give 100 labels; what comes after is `_OTHER`. Nothing, or an error, leaves the label as it is. Default: none.
+   * Called once, when the request comes. It may give 100 labels to wildcards and 100 to what matched no route, of at most 128 characters; all others are `_OTHER`. Nothing, or an error, leaves the label as it is. Default: none.
    */
   route?: RouteNamer
   /** Routes to leave out: whole templates ('/health') or patterns; '__unmatched__' is what no route matched. Default: none. */
