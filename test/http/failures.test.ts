@@ -177,6 +177,19 @@ t.test('a handler that returns a thenable is measured when that settles, however
   }
 })
 
+t.test('a handler that returns null, or what has no then, is measured', async (t) => {
+  const uncaught: unknown[] = []
+  const caught = (error: unknown) => { uncaught.push(error) }
+  process.on('uncaughtException', caught)
+  t.teardown(() => process.off('uncaughtException', caught))
+  const values = [null, 'text', { then: 'no' }]
+  const { app, page } = await service(t, { routes: (app) => { for (const [i, value] of values.entries()) app.get(`/${i}`, () => value) } })
+  for (const i of values.keys()) t.equal((await app.inject(`/${i}`)).statusCode, 200)
+  const after = await page()
+  for (const i of values.keys()) t.equal(after.sum('http_handler_duration_seconds_count', { route: `/${i}` }), 1)
+  t.same(uncaught, [])
+})
+
 t.test('hooks of the application run beside those of the plugin, where another was first', async (t) => {
   const ran: string[] = []
   const { app } = await service(t, {
