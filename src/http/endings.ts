@@ -1,6 +1,7 @@
 import { STATUS_CODES, type OutgoingMessage } from 'node:http'
 import { constants, type Http2ServerResponse, type ServerHttp2Stream } from 'node:http2'
 import type { Duplex } from 'node:stream'
+import { injectedBody } from './arrival.js'
 import type { Exchange, RawResponse } from './exchange.js'
 
 /**
@@ -75,7 +76,7 @@ function isWhole ({ arrival, raw, connection, late }: Exchange): boolean {
 /** Whether it was the client that ended an exchange, and not the server. */
 function clientLeft ({ arrival, incoming, raw, connection, cut }: Exchange): boolean {
   // An injected request is destroyed by the signal that it was given, and its answer by who reads it.
-  if (arrival === 'inject') return incoming.destroyed || (raw as { _lightMyRequest?: { stream?: Duplex } })._lightMyRequest?.stream?.destroyed === true
+  if (arrival === 'inject') return incoming.destroyed || injectedBody(raw)?.destroyed === true
   if (arrival === 'http2') {
     const stream = streamOf(raw as Http2ServerResponse)
     if (stream === undefined || cut) return false

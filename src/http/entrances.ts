@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { shadowMethod } from '../shadow.js'
 import type { RawRequest, RawResponse } from './exchange.js'
+import { keptIn } from './kept.js'
 import type { Refusals } from './refusals.js'
 
 /** Where Fastify keeps the servers that it listens on beside its own, for `localhost` is two addresses. */
@@ -67,7 +68,6 @@ export function watchEntrances (fastify: FastifyInstance, arrived: (request: Raw
 }
 
 function bindingsOf (fastify: FastifyInstance): EventEmitter[] {
-  const symbol = Object.getOwnPropertySymbols(fastify).find(({ description }) => description === BINDINGS)
-  const bindings = symbol === undefined ? undefined : (fastify as unknown as Record<symbol, unknown>)[symbol]
+  const bindings = keptIn(fastify, BINDINGS)
   return Array.isArray(bindings) ? bindings : []
 }

@@ -1,31 +1,27 @@
 import { performance } from 'node:perf_hooks'
-import type { Http2ServerResponse, ServerHttp2Stream } from 'node:http2'
-import type { Duplex, Readable } from 'node:stream'
+import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { errorTypeOf } from '../error-type.js'
 import type { Exemplars, SpanContext } from '../exemplars.js'
 import type { Labels } from '../metrics/index.js'
 import { shadowMethod } from '../shadow.js'
+import { arrivalOf, injectedBody, isEncrypted, watchStream } from './arrival.js'
 import { BodyCount, requestBytes, responseBytes, responseHeader } from './bodies.js'
 import { endingOf, hasHead, isClosed, statusTold, type Ending } from './endings.js'
-import { Exchange, ExchangeList, exchangeOf, type Arrival, type RawRequest, type RawResponse } from './exchange.js'
+import { Exchange, ExchangeList, exchangeOf, type RawRequest, type RawResponse } from './exchange.js'
 import type { HttpFamilies } from './families.js'
 import { charsetOf, queuedSeconds } from './headers.js'
 import { PipelineQueues } from './pipeline-queues.js'
 import type { RouteMetrics, RouteTable } from './routes.js'
 import type { UserLabels } from './user-labels.js'
-import { readStatus } from './wire.js'
+import { readStatus, SWITCHING_PROTOCOLS } from './wire.js'
 
 /** The status code of the duration of a request whose client left first, as nginx logs it. */
 const CLIENT_CLOSED_REQUEST = 499
 /** That of one whose connection the server closed without an answer, as nginx logs it. */
 const NO_RESPONSE = 444
-const SWITCHING_PROTOCOLS = 101
 /** Milliseconds after which a request that is in flight may be one whose end was not heard. */
 const OLD = 1000
-
-/** Where light-my-request keeps the body of a response that is asked for as a stream. */
-type InjectedResponse = RawResponse & { readonly _lightMyRequest?: { readonly stream?: Readable } }
 
 /** What the books are kept with. */
 export interface BooksSettings {
@@ -144,7 +140,7 @@ export class Exchanges {
     if (queued && connection !== undefined) this.#queues.add(connection, raw)
     // Their connection stays, or there is none: 'close' may come late or not at all, and the caller of an inject() goes on before it.
     if (arrival === 'inject' || arrival === 'upgrade') raw.on('finish', this.#onClose)
-    if (arrival === 'inject') (raw as InjectedResponse)._lightMyRequest?.stream?.once('close', () => this.#closed(exchange))
+    if (arrival === 'inject') injectedBody(raw)?.once('close', () => this.#closed(exchange))
     if (arrival === 'http2') watchStream(exchange)
     if (arrival === 'upgrade' && connection !== undefined) readStatus(connection, (status) => this.#upgraded(exchange, status))
     return exchange
@@ -282,41 +278,6 @@ export class Exchanges {
     else exchange.exemplar = request === undefined ? undefined : this.#settings.exemplars.ofSource(request)
     return exchange.exemplar
   }
-}
-
-function arrivalOf (request: RawRequest, raw: RawResponse): Arrival {
-  if ((raw as { isLightMyRequest?: unknown }).isLightMyRequest === true) return 'inject'
-  if (request.httpVersionMajor === 2) return 'http2'
-  // Node says of each of its own requests whether it is an upgrade; an upgrade that a test makes up says nothing.
-  const { upgrade } = request as { upgrade?: unknown }
-  return upgrade === true || (upgrade === undefined && request.headers.upgrade !== undefined) ? 'upgrade' : 'http1'
-}
-
-/** Sees what an HTTP/2 stream does not tell afterwards: that the server reset it, and that the server answered after its client had. */
-function watchStream (exchange: Exchange): void {
-  const { stream } = exchange.raw as Http2ServerResponse
-  shadowMethod(stream, 'close', (close) => function (this: unknown, ...args) {
-    // Node closes all streams of a connection that is gone.
-    exchange.cut = exchange.cut || !isGone(stream)
-    return close.apply(this, args)
-  })
-  shadowMethod(stream, 'respond', (respond) => function (this: unknown, ...args) {
-    exchange.late = stream.closed
-    return respond.apply(this, args)
-  })
-}
-
-function isGone (stream: ServerHttp2Stream): boolean {
-  try {
-    return stream.session?.socket.destroyed !== false
-  } catch {
-    return true
-  }
-}
-
-function isEncrypted ({ arrival, incoming, connection }: Exchange): boolean {
-  const from = arrival === 'http2' ? (incoming as { stream?: { session?: object } }).stream?.session : connection
-  return (from as { encrypted?: unknown } | undefined)?.encrypted === true
 }
 
 function statusOf (exchange: Exchange, ending: Ending): number {

@@ -3,6 +3,7 @@ import { performance } from 'node:perf_hooks'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { shadowMethod } from '../shadow.js'
 import { exchangeOf, type Exchange } from './exchange.js'
+import { symbolOf } from './kept.js'
 
 type Handler = (request: FastifyRequest, reply: FastifyReply) => unknown
 type Hook = (request: FastifyRequest, reply: FastifyReply, done: () => void) => unknown
@@ -45,7 +46,7 @@ const running: Exchange[] = []
  * @returns whether Fastify keeps its routes where it did when this was written
  */
 export function bracketHandler (request: FastifyRequest): boolean {
-  const symbol = Object.getOwnPropertySymbols(request).find(({ description }) => description === CONTEXT)
+  const symbol = symbolOf(request, CONTEXT)
   const context = symbol === undefined ? undefined : (request as unknown as Record<symbol, RouteContext | undefined>)[symbol]
   if (symbol === undefined || typeof context?.handler !== 'function') return false
   if (bracketed.has(context)) return true

@@ -3,14 +3,16 @@ import type { Scope } from '../catalogue.js'
 import { Exemplars, type ExemplarSource } from '../exemplars.js'
 import type { Trouble } from '../trouble.js'
 import { countUsage } from '../usage.js'
+import { MAX_LABEL_VALUES } from './bounded-values.js'
 import { watchEntrances } from './entrances.js'
 import { Exchanges } from './exchanges.js'
 import { httpFamilies, type HttpChoice } from './families.js'
 import { bracketHandler } from './handler-bracket.js'
+import { keptIn } from './kept.js'
 import { Refusals } from './refusals.js'
-import { MAX_ROUTE_LABELS, RouteLabels, type RouteNamer } from './route-label.js'
+import { RouteLabels, type RouteNamer } from './route-label.js'
 import { checkRouteConfig, OTHER, RouteTable } from './routes.js'
-import { MAX_LABEL_VALUES, UserLabels, type LabelResolver } from './user-labels.js'
+import { UserLabels, type LabelResolver } from './user-labels.js'
 import { countViews } from './views.js'
 
 /** What the HTTP half is made with. */
@@ -31,7 +33,7 @@ export function instrumentHttp (fastify: FastifyInstance, scope: Scope, settings
   const routeLabels = settings.route === undefined
     ? undefined
     : new RouteLabels(settings.route, (error) => trouble.report('route', error), () => fastify.log.warn(
-      `the option 'route' has given ${MAX_ROUTE_LABELS} labels, and new ones are '${OTHER}': give fewer; this is logged once`))
+      `the option 'route' has given ${MAX_LABEL_VALUES} labels, and new ones are '${OTHER}': give fewer; this is logged once`))
   let brackets = families.http_handler_duration_seconds !== undefined
   const routes = new RouteTable({
     families,
@@ -125,11 +127,7 @@ export function instrumentHttp (fastify: FastifyInstance, scope: Scope, settings
  * of its own; where they are not found, there may be one.
  */
 function runsFirst (fastify: FastifyInstance): boolean {
-  const kept = (description: string): unknown => {
-    const symbol = Object.getOwnPropertySymbols(fastify).find((symbol) => symbol.description === description)
-    return symbol === undefined ? undefined : (fastify as unknown as Record<symbol, unknown>)[symbol]
-  }
-  const hooks = (kept('fastify.hooks') as { onRequest?: unknown } | undefined)?.onRequest
-  const scopes = kept('fastify.children')
+  const hooks = (keptIn(fastify, 'fastify.hooks') as { onRequest?: unknown } | undefined)?.onRequest
+  const scopes = keptIn(fastify, 'fastify.children')
   return Array.isArray(hooks) && hooks.length === 0 && Array.isArray(scopes) && scopes.length === 0
 }

@@ -1,6 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { OTHER } from './routes.js'
-import { MAX_LABEL_LENGTH } from './user-labels.js'
+import { BoundedValues, once } from './bounded-values.js'
 
 /**
  * Gives the route label of a request that no route names: one that matched none, or a wildcard (a mounted Express application, a proxy, static files).
@@ -8,26 +7,24 @@ import { MAX_LABEL_LENGTH } from './user-labels.js'
  */
 export type RouteNamer = (request: FastifyRequest) => string | undefined | null
 
-/** Labels it may give to wildcards, and as many to what matched no route; the next new one becomes `_OTHER`. */
-export const MAX_ROUTE_LABELS = 100
-
 /** The route labels that a user's function gives, bounded. */
 export class RouteLabels {
   readonly #name: RouteNamer
   /** Of wildcards, and of what matched no route, each with room of its own: anybody may ask for paths that are not there. */
-  readonly #seen = { matched: new Set<string>(), unmatched: new Set<string>() }
+  readonly #matched: BoundedValues
+  readonly #unmatched: BoundedValues
   readonly #failed: (error: unknown) => void
-  readonly #full: () => void
-  #told = false
 
   /**
    * @param failed told of what it throws
    * @param full told once, when it gives more than there may be
    */
   constructor (name: RouteNamer, failed: (error: unknown) => void, full: () => void) {
+    const told = once(full)
     this.#name = name
+    this.#matched = new BoundedValues(told)
+    this.#unmatched = new BoundedValues(told)
     this.#failed = failed
-    this.#full = full
   }
 
   /** The label; undefined where the function gives none. @param matched whether a wildcard matched */
@@ -35,16 +32,7 @@ export class RouteLabels {
     try {
       const label: unknown = this.#name(request)
       if (typeof label !== 'string' || label === '') return undefined
-      if (label.length > MAX_LABEL_LENGTH) return OTHER
-      const seen = matched ? this.#seen.matched : this.#seen.unmatched
-      if (seen.has(label)) return label
-      if (seen.size >= MAX_ROUTE_LABELS) {
-        if (!this.#told) this.#full()
-        this.#told = true
-        return OTHER
-      }
-      seen.add(label)
-      return label
+      return (matched ? this.#matched : this.#unmatched).of(label)
     } catch (error) {
       this.#failed(error)
       return undefined

@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream'
 import { shadowMethod } from '../shadow.js'
 
 const STATUS_LINE = /^HTTP\/1\.[01] (\d{3})/
-const SWITCHING_PROTOCOLS = 101
+export const SWITCHING_PROTOCOLS = 101
 
 /**
  * Reads the status that is written to a connection, whichever way it is written: of upgrades, and of what is answered where there is no response

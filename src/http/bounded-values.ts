@@ -1,0 +1,38 @@
+import { OTHER } from './routes.js'
+
+/** Values that one label may take from a user's function. */
+export const MAX_LABEL_VALUES = 100
+/** Characters of a value; clients may send many of kilobytes. */
+const MAX_LENGTH = 128
+
+/** The values of one label whose number nobody else bounds: a value that is too long, or new where the set is full, is `_OTHER`. */
+export class BoundedValues {
+  readonly #seen = new Set<string>()
+  readonly #full: () => void
+
+  /** @param full called at each new value that has no room any more */
+  constructor (full: () => void) {
+    this.#full = full
+  }
+
+  of (value: string): string {
+    if (value.length > MAX_LENGTH) return OTHER
+    if (this.#seen.has(value)) return value
+    if (this.#seen.size >= MAX_LABEL_VALUES) {
+      this.#full()
+      return OTHER
+    }
+    this.#seen.add(value)
+    return value
+  }
+}
+
+/** Calls a function the first time alone. */
+export function once (call: () => void): () => void {
+  let called = false
+  return () => {
+    if (called) return
+    called = true
+    call()
+  }
+}
