@@ -1,4 +1,5 @@
 import { MetricsError } from '../src/errors.js'
+import { holds } from '../src/given.js'
 import { readDatabaseScope, type DatabaseScope } from '../src/database/metrics.js'
 import type { Pool } from './pg/driver.js'
 import { instrument } from './pg/instrument.js'
@@ -82,21 +83,12 @@ function withPool<T extends PgLike> (pg: T, scope: DatabaseScope, recorder: Reco
 }
 
 function isModule (value: unknown): value is PgLike {
-  return typeof value === 'object' && value !== null && isReadable(() => typeof (value as Partial<PgLike>).Pool === 'function')
+  return typeof value === 'object' && value !== null && holds(() => typeof (value as Partial<PgLike>).Pool === 'function')
 }
 
 function isPool (value: unknown): value is PgPoolLike & Pool {
   if (typeof value !== 'object' || value === null) return false
   const pool = value as Partial<Record<keyof Pool, unknown>>
-  return isReadable(() => typeof pool.connect === 'function' && typeof pool.on === 'function' &&
+  return holds(() => typeof pool.connect === 'function' && typeof pool.on === 'function' &&
     typeof pool.Client === 'function' && typeof pool.totalCount === 'number')
-}
-
-/** What a question about a caller's object says; false where its getter or proxy throws. */
-function isReadable (ask: () => boolean): boolean {
-  try {
-    return ask()
-  } catch {
-    return false
-  }
 }

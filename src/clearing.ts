@@ -1,10 +1,7 @@
 import { catalogue } from './catalogue.js'
-import type { Exposition } from './exposition/index.js'
+import type { Pages } from './exposition/index.js'
 import { Histogram, isFamily, type Family, type RegistryLike } from './metrics/index.js'
 import { shadowMethod } from './shadow.js'
-
-/** The pages of registries. */
-type Pages = Pick<Exposition, 'refuses' | 'scrape' | 'text'>
 
 /** A metric as a registry holds it. */
 export interface Held {

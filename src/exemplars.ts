@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import type { Scope } from './catalogue.js'
 import { show } from './errors.js'
-import { isLabelName, type Labels } from './metrics/index.js'
+import { MOST_EXEMPLAR_CHARACTERS, isLabelName, type Labels } from './metrics/index.js'
 import { Trouble } from './trouble.js'
 
 /**
@@ -24,8 +24,6 @@ export interface SpanContext {
 type ActiveSpan = () => { spanContext (): SpanContext } | undefined
 
 const SAMPLED = 1
-/** Of all names and values (OpenMetrics 1.0, "Exemplars"); characters as JavaScript counts them, which are never fewer. */
-const MOST_CHARACTERS = 128
 const SOURCE = 'exemplars'
 
 /** Where exemplars come from: the active span of OpenTelemetry, or a function of the user's. No method throws. */
@@ -110,7 +108,7 @@ function labelSet (given: unknown): Labels | undefined {
     labels[name] = value
     characters += name.length + String(value).length
   }
-  if (characters > MOST_CHARACTERS) throw new RangeError(`an exemplar must have at most ${MOST_CHARACTERS} characters in names and values, got ${characters}`)
+  if (characters > MOST_EXEMPLAR_CHARACTERS) throw new RangeError(`an exemplar must have at most ${MOST_EXEMPLAR_CHARACTERS} characters in names and values, got ${characters}`)
   return characters === 0 ? undefined : Object.freeze(labels)
 }
 

@@ -58,10 +58,14 @@ export function entriesOf (owner: string, option: string, given: object): Array<
 
 /** Whether it is an object of options. */
 export function isRecord (value: unknown): value is Record<string, unknown> {
+  return holds(() => typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Promise))
+}
+
+/** What a question about something of a caller's says; false where a getter or a proxy throws. */
+export function holds (ask: () => boolean): boolean {
   try {
-    return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Promise)
+    return ask()
   } catch {
-    // A proxy that was revoked.
     return false
   }
 }

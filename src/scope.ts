@@ -1,6 +1,6 @@
 import type { Scope } from './catalogue.js'
 import { MetricsError, invalidOption, showName } from './errors.js'
-import { entriesOf, isRecord, readGiven, refuseUnknown } from './given.js'
+import { entriesOf, holds, isRecord, readGiven, refuseUnknown } from './given.js'
 import { defaultRegistry, isGrowthFactor, isMetricName, isRegistry, type RegistryLike } from './metrics/index.js'
 
 /** The options that say where metrics go, what they are named and what they hold, by name. */
@@ -91,20 +91,10 @@ function isCount (value: unknown): value is number {
   return Number.isInteger(value) && (value as number) > 0
 }
 
-/** Never throws, for a proxy that was revoked. */
 function isList (value: unknown): value is unknown[] {
-  try {
-    return Array.isArray(value)
-  } catch {
-    return false
-  }
+  return holds(() => Array.isArray(value))
 }
 
 function canBeRegistry (value: unknown): value is RegistryLike {
-  try {
-    return isRegistry(value)
-  } catch {
-    // A proxy of the caller's.
-    return false
-  }
+  return holds(() => isRegistry(value))
 }

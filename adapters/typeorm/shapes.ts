@@ -1,3 +1,5 @@
+import { holds } from '../../src/given.js'
+
 /**
  * TypeORM as this adapter sees it: its own types and those of every version from 0.3.20 on fit, and none is imported, so this
  * package works with whichever copy the application has.
@@ -73,12 +75,9 @@ export function dataSourceOf (event: EventLike): DataSourceLike {
 /** Whether it is a data source; false for what cannot be read, too. */
 export function isDataSource (value: unknown): value is DataSourceLike {
   if (typeof value !== 'object' || value === null) return false
-  try {
+  return holds(() => {
     const { options, driver, subscribers, initialize, createQueryRunner } = value as Partial<DataSourceLike>
     return typeof options?.type === 'string' && typeof driver === 'object' && Array.isArray(subscribers) &&
       typeof initialize === 'function' && typeof createQueryRunner === 'function'
-  } catch {
-    // A getter or a proxy of the caller's.
-    return false
-  }
+  })
 }

@@ -1,9 +1,6 @@
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifySchema, LogLevel } from 'fastify'
-import { FORMATS, readRequest, type Exposition } from '../exposition/index.js'
+import { FORMATS, readRequest, type Pages } from '../exposition/index.js'
 import type { RouteSettings } from './settings.js'
-
-/** The pages of a registry. */
-export type Pages = Pick<Exposition, 'refuses' | 'scrape'>
 
 /**
  * What plugins that act on every route read of one, and find here: the page is not compressed twice, and not refused under pressure or for its rate, which is when it is

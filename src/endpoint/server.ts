@@ -2,7 +2,8 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import cluster from 'node:cluster'
 import type { AddressInfo } from 'node:net'
 import { MetricsError } from '../errors.js'
-import { serveMetrics, type Pages } from './route.js'
+import type { Pages } from '../exposition/index.js'
+import { serveMetrics } from './route.js'
 import type { PortSettings, RouteSettings } from './settings.js'
 
 /** A server that serves nothing but metrics. */

@@ -59,9 +59,7 @@ async function distinct (family: FamilySnapshot, failed: Failed): Promise<Family
   for (const { labels } of family.series()) {
     if (i % BATCH === 0) await pause()
     const key = labelsKey(labels)
-    if (keys.has(key)) {
-      repeated.add(i)
-    }
+    if (keys.has(key)) repeated.add(i)
     keys.add(key)
     i++
   }

@@ -1,7 +1,4 @@
-import { LabelPair, isLabelName, type Exemplar } from '../metrics/index.js'
-
-/** Of all names and values (OpenMetrics 1.0, "Exemplars"). */
-const MOST_CHARACTERS = 128
+import { LabelPair, MOST_EXEMPLAR_CHARACTERS, isLabelName, type Exemplar } from '../metrics/index.js'
 
 /**
  * The labels of an exemplar; undefined where a page cannot have them: no label names, or no text. Users' objects are read here, which may be anything by now:
@@ -29,5 +26,5 @@ export function fitOpenMetrics (labels: readonly LabelPair[]): boolean {
   const text = labels.map(({ name, value }) => name + value).join('')
   if (text.includes('}')) return false
   // A character beyond the first plane is two of JavaScript's.
-  return text.length <= MOST_CHARACTERS || (text.length <= 2 * MOST_CHARACTERS && [...text].length <= MOST_CHARACTERS)
+  return text.length <= MOST_EXEMPLAR_CHARACTERS || (text.length <= 2 * MOST_EXEMPLAR_CHARACTERS && [...text].length <= MOST_EXEMPLAR_CHARACTERS)
 }

@@ -37,6 +37,9 @@ const COLLECTING_PART = 0.8
 /** A page of 112,000 series, 12.9 MB: half a megabyte in 31 ms, where level 6 makes 0.4 MB of it in 124 ms. */
 const GZIP = { level: 1, chunkSize: CHUNK }
 
+/** What is asked of an Exposition, and of what stands before one. */
+export type Pages = Pick<Exposition, 'refuses' | 'scrape' | 'text'>
+
 /** The pages of registries, each with all of them. Scrapes that come while one is being made share it. */
 export class Exposition {
   readonly #registries: RegistryLike | readonly RegistryLike[]

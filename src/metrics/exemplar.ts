@@ -8,8 +8,8 @@ export interface Exemplar {
   timestamp: number
 }
 
-/** Of all names and values. */
-const MOST_CHARACTERS = 128
+/** Of all names and values (OpenMetrics 1.0, "Exemplars"); here characters are JavaScript's, which are never fewer. */
+export const MOST_EXEMPLAR_CHARACTERS = 128
 
 /** The labels were checked. */
 export function exemplarOf (labelSet: Labels, value: number): Exemplar {
@@ -20,7 +20,7 @@ export function exemplarOf (labelSet: Labels, value: number): Exemplar {
 export function refuseLongExemplar (labels: Labels): void {
   let characters = 0
   for (const [name, text] of Object.entries(labels)) characters += name.length + String(text).length
-  if (characters > MOST_CHARACTERS) throw new RangeError('Label set size must be smaller than 128 UTF-8 chars')
+  if (characters > MOST_EXEMPLAR_CHARACTERS) throw new RangeError('Label set size must be smaller than 128 UTF-8 chars')
 }
 
 /** Whether it can be the labels of an exemplar: a plain object with strings and numbers, not too long. */
@@ -35,5 +35,5 @@ export function isExemplarLabels (value: object | null): value is Labels {
     else if (typeof text === 'number') characters += name.length + String(text).length
     else return false
   }
-  return characters > 0 && characters <= MOST_CHARACTERS
+  return characters > 0 && characters <= MOST_EXEMPLAR_CHARACTERS
 }

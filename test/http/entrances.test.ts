@@ -8,7 +8,7 @@ import { Registry } from 'prom-client'
 import t from 'tap'
 import { metricsPlugin } from '../../src/index.js'
 import { checkBooks, endings } from '../support/books.js'
-import { exchange, open, service } from '../support/http.js'
+import { exchange, open, openBoth, service } from '../support/http.js'
 import { Page } from '../support/page.js'
 
 /** What Fastify answers without any hook, and with which status. */
@@ -165,9 +165,7 @@ t.test('what the parser refuses is counted by its code, and answered as without 
 t.test('a client that hangs up before a request, or between two, is no refusal', async (t) => {
   const { app, port, page } = await service(t, { routes: (app) => { app.get('/', async () => 'ok') } })
   for (const bytes of ['', 'GET / HTTP/1.1\r\nHost: x\r\n\r\n']) {
-    const connected = once(app.server, 'connection') as Promise<[Socket]>
-    const socket = await open(port)
-    const [connection] = await connected
+    const { socket, connection } = await openBoth(app, port)
     const closed = once(connection, 'close')
     if (bytes !== '') {
       socket.write(bytes)

@@ -1,12 +1,12 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
 import { Registry } from 'prom-client'
 import t from 'tap'
 import { metricsPlugin } from '../../src/index.js'
 import { checkBooks, closings, endings } from '../support/books.js'
-import { exchange, open, service } from '../support/http.js'
+import { exchange, open, openBoth, service } from '../support/http.js'
 import { Page } from '../support/page.js'
 
 type Spoil = (request: FastifyRequest['raw'] & Record<string, unknown>, response: FastifyReply['raw'] & Record<string, unknown>) => void
@@ -57,11 +57,9 @@ t.test('a client that leaves a handler which has spoiled its request is gone too
         })
       }
     })
-    const connected = once(app.server, 'connection') as Promise<[Socket]>
     const entered = once(app.server, 'entered')
-    const socket = await open(port)
+    const { socket, connection } = await openBoth(app, port)
     socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
-    const [connection] = await connected
     await entered
     const closed = once(connection, 'close')
     socket.destroy()
@@ -152,11 +150,9 @@ t.test('pipelined requests whose connection is lost are ended, without a scrape'
       })
     }
   })
-  const connected = once(app.server, 'connection') as Promise<[Socket]>
   const entered = once(app.server, 'entered')
-  const socket = await open(port)
+  const { socket, connection } = await openBoth(app, port)
   socket.write([1, 2, 3].map((n) => `GET /${n} HTTP/1.1\r\nHost: x\r\n\r\n`).join(''))
-  const [connection] = await connected
   await entered
   const closed = once(connection, 'close')
   socket.destroy()
@@ -228,11 +224,9 @@ t.test('what a scrape finds ended is on that page received and finished, or neit
     },
     routes: (app) => { app.get('/', async () => 'ok') }
   })
-  const connected = once(app.server, 'connection') as Promise<[Socket]>
   const held = once(app.server, 'held')
-  const socket = await open(port)
+  const { socket, connection } = await openBoth(app, port)
   socket.write('GET / HTTP/1.1\r\nHost: x\r\nX-Hold: 1\r\n\r\n')
-  const [connection] = await connected
   await held
   // Fastify has it, and the server's own listeners, ours among them, have run.
   await new Promise(setImmediate)

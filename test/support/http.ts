@@ -36,6 +36,14 @@ export async function exchange (port: number, ...chunks: Array<string | Buffer>)
   return answer
 }
 
+/** A connection to a server of the test's, and the server's side of it. */
+export async function openBoth (app: FastifyInstance, port: number): Promise<{ socket: Socket, connection: Socket }> {
+  const connected = once(app.server, 'connection') as Promise<[Socket]>
+  const socket = await open(port)
+  const [connection] = await connected
+  return { socket, connection }
+}
+
 /** A connection to a server of the test's. */
 export async function open (port: number): Promise<Socket> {
   const socket = connect(port, '127.0.0.1')
