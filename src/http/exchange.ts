@@ -1,9 +1,11 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
+import { performance } from 'node:perf_hooks'
 import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { SpanContext } from '../exemplars.js'
 import type { Labels } from '../metrics/index.js'
+import type { Open, OpenList } from '../open-list.js'
 import type { DatabaseUsage } from '../usage.js'
 import type { BodyCount } from './bodies.js'
 import type { Exchanges } from './exchanges.js'
@@ -23,7 +25,7 @@ export function exchangeOf (raw: object): Exchange | undefined {
 }
 
 /** One request and its response, from the first sight of it until it is finished or aborted. */
-export class Exchange {
+export class Exchange implements Open<Exchange> {
   /** Not there while no hook of the route ran, and where the route is left out. */
   route: RouteMetrics | undefined = undefined
   request: FastifyRequest | undefined = undefined
@@ -48,7 +50,7 @@ export class Exchange {
   /** Whether it is over, or need not be followed: later events are of no interest. */
   over = false
   /** The list it is in, and its neighbours there. */
-  list: ExchangeList | undefined = undefined
+  list: OpenList<Exchange> | undefined = undefined
   older: Exchange | undefined = undefined
   newer: Exchange | undefined = undefined
 
@@ -65,37 +67,10 @@ export class Exchange {
     this.headers = incoming.headers
     ;(raw as { [EXCHANGE]?: Exchange })[EXCHANGE] = this
   }
-}
 
-/** Exchanges that are open, oldest first. Adding and removing is a few writes, for each request does it. */
-export class ExchangeList {
-  size = 0
-  oldest: Exchange | undefined = undefined
-  #newest: Exchange | undefined = undefined
-
-  add (exchange: Exchange): void {
-    exchange.list = this
-    exchange.older = this.#newest
-    if (this.#newest === undefined) this.oldest = exchange
-    else this.#newest.newer = exchange
-    this.#newest = exchange
-    this.size++
-  }
-
-  delete (exchange: Exchange): void {
-    const { older, newer } = exchange
-    if (older === undefined) this.oldest = newer
-    else older.newer = newer
-    if (newer === undefined) this.#newest = older
-    else newer.older = older
-    exchange.list = exchange.older = exchange.newer = undefined
-    this.size--
-  }
-
-  /** All of them as they are now; they may leave the list meanwhile. */
-  [Symbol.iterator] (): Iterator<Exchange> {
-    const all: Exchange[] = []
-    for (let exchange = this.oldest; exchange !== undefined; exchange = exchange.newer) all.push(exchange)
-    return all[Symbol.iterator]()
+  /** Seconds since it came. A clock of a test's may be put in or taken out meanwhile. */
+  get seconds (): number {
+    const milliseconds = this.seenAt === 0 && this.reply !== undefined ? this.reply.elapsedTime : performance.now() - this.seenAt
+    return Math.max(0, milliseconds / 1000)
   }
 }

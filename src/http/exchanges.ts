@@ -4,11 +4,12 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { errorTypeOf } from '../error-type.js'
 import type { Exemplars, SpanContext } from '../exemplars.js'
 import type { Labels } from '../metrics/index.js'
+import { OpenList } from '../open-list.js'
 import { shadowMethod } from '../shadow.js'
 import { arrivalOf, injectedBody, isEncrypted, watchStream } from './arrival.js'
 import { BodyCount, requestBytes, responseBytes, responseHeader } from './bodies.js'
 import { endingOf, hasHead, isClosed, statusTold, type Ending } from './endings.js'
-import { Exchange, ExchangeList, exchangeOf, type RawRequest, type RawResponse } from './exchange.js'
+import { Exchange, exchangeOf, type RawRequest, type RawResponse } from './exchange.js'
 import type { HttpFamilies } from './families.js'
 import { charsetOf, queuedSeconds } from './headers.js'
 import { PipelineQueues } from './pipeline-queues.js'
@@ -47,7 +48,7 @@ export class Exchanges {
   readonly #onClose: (this: RawResponse) => void
   readonly #queues: PipelineQueues
   /** Those that no hook of ours has seen yet. */
-  readonly #unrouted = new ExchangeList()
+  readonly #unrouted = new OpenList<Exchange>()
 
   constructor (settings: BooksSettings) {
     this.#settings = settings
@@ -239,8 +240,7 @@ export class Exchanges {
   /** What is observed once a request, whichever way it ends. @returns how long it took, in seconds */
   #observe (exchange: Exchange, route: RouteMetrics, status: number): number {
     const { reply } = exchange
-    // A clock of a test's may be put in or taken out meanwhile.
-    const seconds = Math.max(0, (exchange.seenAt === 0 && reply !== undefined ? reply.elapsedTime : performance.now() - exchange.seenAt) / 1000)
+    const { seconds } = exchange
     const exemplar = this.#exemplarOf(exchange)
     route.finished(status, seconds, this.#settings.labels.of(exchange.request, reply), exemplar)
     this.#uploaded(exchange, route, exemplar)

@@ -93,11 +93,15 @@ export function instrumentHttp (fastify: FastifyInstance, scope: Scope, settings
       exchanges.sweep()
       for (const { method, route, inFlight } of routes) gauge.inc({ method, route }, inFlight.size)
     }),
+    families.http_request_oldest_seconds?.addCallback((gauge) => {
+      exchanges.sweep()
+      for (const { method, route, inFlight } of routes) gauge.atLeast({ method, route }, inFlight.oldest?.seconds ?? 0)
+    }),
     families.http_streams_open?.addCallback((gauge) => {
       for (const { method, route, streams } of routes.streaming()) gauge.inc({ method, route }, streams.size)
     }),
     families.http_stream_oldest_seconds?.addCallback((gauge) => {
-      for (const { method, route, seconds } of routes.oldestStreams()) gauge.inc({ method, route }, seconds)
+      for (const { method, route, streams } of routes.streaming()) gauge.atLeast({ method, route }, streams.oldest?.seconds ?? 0)
     })
   ]
   const closed = () => {

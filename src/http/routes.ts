@@ -1,9 +1,9 @@
-import { performance } from 'node:perf_hooks'
 import type { FastifyContextConfig, FastifyRequest } from 'fastify'
 import { invalidOption } from '../errors.js'
 import { isRecord, readGiven, refuseUnknown } from '../given.js'
 import type { CounterChild, HistogramChild, Labels } from '../metrics/index.js'
-import { ExchangeList } from './exchange.js'
+import { OpenList } from '../open-list.js'
+import type { Exchange } from './exchange.js'
 import type { HttpFamilies } from './families.js'
 import type { RouteLabels } from './route-label.js'
 
@@ -36,9 +36,9 @@ const LONG_LIVED = '(long-lived)'
 /** One method of one route, and its bound children: what a request is observed with. */
 export class RouteMetrics {
   /** Received and not yet finished or aborted. */
-  readonly inFlight = new ExchangeList()
+  readonly inFlight = new OpenList<Exchange>()
   /** Long-lived responses whose headers are sent. */
-  readonly streams = new ExchangeList()
+  readonly streams = new OpenList<Exchange>()
   /** Whether it has, or had, a long-lived response. */
   streaming: boolean
   readonly handlerDuration: HistogramChild | undefined
@@ -149,18 +149,6 @@ export class RouteTable {
   /** Those that have long-lived responses, or had. */
   * streaming (): Generator<RouteMetrics> {
     for (const route of this) if (route.streaming) yield route
-  }
-
-  /** How long the oldest of the open streams has been open, in seconds, once for all routes of one label. */
-  oldestStreams (): Iterable<{ readonly method: string, readonly route: string, readonly seconds: number }> {
-    const oldest = new Map<string, { method: string, route: string, seconds: number }>()
-    const now = performance.now()
-    for (const { method, route, streams } of this.streaming()) {
-      const seconds = streams.oldest === undefined ? 0 : (now - streams.oldest.seenAt) / 1000
-      const key = `${method} ${route}`
-      if (seconds >= (oldest.get(key)?.seconds ?? 0)) oldest.set(key, { method, route, seconds })
-    }
-    return oldest.values()
   }
 
   /** The route of a request that no route names. */

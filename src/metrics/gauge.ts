@@ -86,6 +86,13 @@ export class Gauge<T extends string = string> extends Family<T> {
     (this.#numbers.page(place)[this.#numbers.at(place)] as number) += addend
   }
 
+  /** Raises a place to a number; the number was checked. */
+  raise (place: number, to: number): void {
+    const page = this.#numbers.page(place)
+    const at = this.#numbers.at(place)
+    page[at] = Math.max(page[at] as number, to)
+  }
+
   protected override zeroAt (place: number): void {
     this.#numbers.zero(place)
   }

@@ -1,9 +1,13 @@
 import { Counter } from './counter.js'
 import { Gauge } from './gauge.js'
 import type { LabelPair } from './label-pair.js'
+import type { Labels } from './labels.js'
 import type { SeriesSnapshot } from './snapshot.js'
 
-/** What an observable metric asks at each read: adds its part with `metric.inc(labels, value)`; it must not throw. */
+/**
+ * What an observable metric asks at each read: adds its part with `metric.inc(labels, value)`, or with `gauge.atLeast(labels, value)`
+ * where the greatest part is what counts; it must not throw.
+ */
 export type ObservableCallback<M> = (metric: M) => void
 
 /**
@@ -11,12 +15,17 @@ export type ObservableCallback<M> = (metric: M) => void
  * several pools or servers behind one label set are summed, and one that is gone leaves nothing behind.
  */
 export class ObservableGauge<T extends string = string> extends Gauge<T> {
-  readonly #callbacks = new Set<ObservableCallback<Gauge<T>>>()
+  readonly #callbacks = new Set<ObservableCallback<ObservableGauge<T>>>()
 
   /** Adds a callback; the function it returns takes it out again. */
-  addCallback (callback: ObservableCallback<Gauge<T>>): () => void {
+  addCallback (callback: ObservableCallback<ObservableGauge<T>>): () => void {
     this.#callbacks.add(callback)
     return () => { this.#callbacks.delete(callback) }
+  }
+
+  /** Shows at least this value, at or above zero: the greatest of all parts is shown. */
+  atLeast (labels: Labels<T>, value: number): void {
+    this.raise(this.resolve(this.valuesFrom(labels)), value)
   }
 
   override get computed (): boolean {

@@ -1,0 +1,40 @@
+/** What has begun and not ended: its place in the list of such. */
+export interface Open<T extends Open<T>> {
+  /** The list it is in, and its neighbours there. */
+  list: OpenList<T> | undefined
+  older: T | undefined
+  newer: T | undefined
+}
+
+/** What has begun and not ended, oldest first. Adding and removing is a few writes, for each request and each query does it. */
+export class OpenList<T extends Open<T>> {
+  size = 0
+  oldest: T | undefined = undefined
+  #newest: T | undefined = undefined
+
+  add (item: T): void {
+    item.list = this
+    item.older = this.#newest
+    if (this.#newest === undefined) this.oldest = item
+    else this.#newest.newer = item
+    this.#newest = item
+    this.size++
+  }
+
+  delete (item: T): void {
+    const { older, newer } = item
+    if (older === undefined) this.oldest = newer
+    else older.newer = newer
+    if (newer === undefined) this.#newest = older
+    else newer.older = older
+    item.list = item.older = item.newer = undefined
+    this.size--
+  }
+
+  /** All of them as they are now; they may leave the list meanwhile. */
+  [Symbol.iterator] (): Iterator<T> {
+    const all: T[] = []
+    for (let item = this.oldest; item !== undefined; item = item.newer) all.push(item)
+    return all[Symbol.iterator]()
+  }
+}
