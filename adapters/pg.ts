@@ -1,19 +1,20 @@
 import { MetricsError } from '../src/errors.js'
 import { holds } from '../src/given.js'
-import { readDatabaseScope, type DatabaseScope } from '../src/database/metrics.js'
-import type { Pool } from './pg/driver.js'
-import { instrument } from './pg/instrument.js'
+import { differingOptions, readDatabaseScope, type DatabaseScope } from '../src/database/metrics.js'
+import { witnessed } from '../src/shadow.js'
+import type { ClientClass, Pool } from './pg/driver.js'
+import { showClients } from './pg/gauges.js'
+import { instrument, observationOf, observedClient } from './pg/instrument.js'
 import { describeTarget } from './pg/mistaken.js'
 import { Recorder } from './pg/recorder.js'
 
-/** A pool of pg or pg-pool, known by its shape. */
+/** A pool of pg or pg-pool, known by its shape; pg-promise's `db.$pool` is one. */
 export interface PgPoolLike {
   readonly totalCount: number
   readonly idleCount: number
   readonly waitingCount: number
   connect (): Promise<unknown>
-  query (text: string): Promise<unknown>
-  end (): Promise<void>
+  end (): Promise<unknown>
 }
 
 /** The pg module, known by its shape: what `import pg from 'pg'` gives. */
@@ -27,7 +28,8 @@ export type PgOptions = DatabaseScope
 /**
  * Observes a pool of pg: its connections, waits, queries, errors and rows, those of clients checked out of it included. Call it
  * where the pool is made: a `connect` that was bound before (as `fastify.pg.connect` is) keeps its waits to itself.
- * @returns a function that puts the pool back as it was; a second call for the same pool changes nothing and returns the same
+ * @returns a function that puts the pool back as it was. The first call for a pool counts: a later one without options, or with
+ * the same, returns the same function; one with others warns (FP_WARN_OBSERVED_ALREADY) and returns one that does nothing
  * @throws MetricsError FP_ERR_INVALID_TARGET when it is not a pool, FP_ERR_INVALID_OPTION, FP_ERR_METRIC_CONFLICT
  */
 export function instrumentPool (pool: PgPoolLike, options: PgOptions = {}): () => void {
@@ -36,13 +38,17 @@ export function instrumentPool (pool: PgPoolLike, options: PgOptions = {}): () =
     const advice = 'for TypeORM give instrumentPg(pg) as the option \'driver\', for @fastify/postgres pass fastify.pg.pool'
     throw new MetricsError('FP_ERR_INVALID_TARGET', `instrumentPool expects a Pool of pg, got ${describeTarget(pool, advice)}`)
   }
-  return instrument(pool, scope)
+  const observation = observationOf(pool)
+  if (observation === undefined) return instrument(pool, scope)
+  return warnOfOthers('instrumentPool', 'pool', scope, observation.scope) ? () => {} : observation.undo
 }
 
+const SCOPE = Symbol.for('fastify-prometheus.pg.module')
+
 /**
- * The pg module with a Pool that is observed from its first connection on, for whatever makes pools of its own: TypeORM's option
- * `driver`, @fastify/postgres' option `pg`. The module itself is left as it is; `instrumentPool(pool)` gives the undo of one pool.
- * `native` is there too. A `Client` made without a pool is not observed.
+ * The pg module with a Pool and a Client that are observed from their first connection on, for whatever makes its own: TypeORM's
+ * option `driver`, @fastify/postgres' option `pg`, Sequelize's `dialectModule`. The module itself is left as it is;
+ * `instrumentPool(pool)` gives the undo of one pool. `native` is there too.
  * @throws MetricsError FP_ERR_INVALID_TARGET when it is not pg, FP_ERR_INVALID_OPTION, FP_ERR_METRIC_CONFLICT
  */
 export function instrumentPg<T extends PgLike> (pg: T, options: PgOptions = {}): T {
@@ -50,33 +56,46 @@ export function instrumentPg<T extends PgLike> (pg: T, options: PgOptions = {}):
   if (!isModule(pg)) {
     throw new MetricsError('FP_ERR_INVALID_TARGET', `instrumentPg expects the module pg (import pg from 'pg'), got ${describeTarget(pg)}`)
   }
+  const { [SCOPE]: inForce } = pg as { [SCOPE]?: DatabaseScope }
+  if (inForce !== undefined) {
+    warnOfOthers('instrumentPg', 'module', scope, inForce)
+    return pg
+  }
   // Made now, so that a registry where the metrics have no place says so here and not when a pool is made.
-  return withPool(pg, scope, new Recorder(scope))
+  const recorder = new Recorder(scope)
+  showClients(scope, recorder)
+  return observedModule(pg, scope, recorder)
 }
 
-function withPool<T extends PgLike> (pg: T, scope: DatabaseScope, recorder: Recorder): T {
-  const Base = pg.Pool
-  // Its name here is what stack traces show of it, and pg's own.
-  class BoundPool extends Base {
-    constructor (...args: never[]) {
-      super(...args)
-      try {
-        if (isPool(this)) instrument(this, scope)
-      } catch (error) {
-        recorder.trouble.report('pg', error)
-      }
+/** @returns whether it was so, and was told */
+function warnOfOthers (owner: string, what: string, given: DatabaseScope, inForce: DatabaseScope): boolean {
+  const differing = differingOptions(given, inForce)
+  if (differing.length === 0) return false
+  process.emitWarning(`fastify-prometheus: ${owner} was called for a ${what} that is observed already, with other options (${differing.join(', ')}): ` +
+    'the first call counts, and this one does nothing; undo the first before, or leave one of them out', { code: 'FP_WARN_OBSERVED_ALREADY' })
+  return true
+}
+
+function observedModule<T extends PgLike> (pg: T, scope: DatabaseScope, recorder: Recorder): T {
+  const Pool = witnessed(pg.Pool, (pool) => {
+    try {
+      if (isPool(pool) && observationOf(pool) === undefined) instrument(pool, scope)
+    } catch (error) {
+      recorder.trouble.report('pg', error)
     }
-  }
-  Object.defineProperty(BoundPool, 'name', { value: Base.name, configurable: true })
+  })
+  const { Client } = pg as { Client?: ClientClass }
   let native: PgLike | null | undefined
   return Object.create(pg, {
-    Pool: { value: BoundPool, enumerable: true, configurable: true, writable: true },
+    [SCOPE]: { value: scope },
+    Pool: { value: Pool, enumerable: true, configurable: true, writable: true },
+    ...typeof Client === 'function' && { Client: { value: observedClient(Client, recorder), enumerable: true, configurable: true, writable: true } },
     native: {
       configurable: true,
       // Read when it is asked for and not before: reading pg.native loads pg-native, and gives null where there is none.
       get () {
         const bare = (pg as { native?: PgLike | null }).native
-        return (native ??= isModule(bare) ? withPool(bare, scope, recorder) : bare)
+        return (native ??= isModule(bare) ? observedModule(bare, scope, recorder) : bare)
       }
     }
   })

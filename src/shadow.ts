@@ -17,8 +17,20 @@ export type Method = (this: unknown, ...args: unknown[]) => unknown
 
 /** Puts a method over the one an object has, that passes for it; the function it gives back takes it away again. */
 export function shadowMethod (target: object, name: string, make: (original: Method) => Method): () => void {
+  return overlayMethod(target, name, (original) => make(original()))
+}
+
+/**
+ * As shadowMethod, for an object of a class that others patch as well: `below` gives the method underneath as it is at each call,
+ * so a patch of the prototype is met, and missed again when it is taken off.
+ */
+export function overlayMethod (target: object, name: string, make: (below: () => Method) => Method): () => void {
   const original: unknown = Reflect.get(target, name)
-  return typeof original === 'function' ? shadow(target, name, disguised(original, make(original as Method))) : () => {}
+  if (typeof original !== 'function') return () => {}
+  // The prototype of now: what inherits from the object, and is called with, would else be asked for this very method.
+  const prototype = Object.getPrototypeOf(target) as Record<string, Method>
+  const below = Object.hasOwn(target, name) ? () => original as Method : () => prototype[name] as Method
+  return shadow(target, name, disguised(original, make(below)))
 }
 
 /** A function that passes for another: same name, same length. */
@@ -27,4 +39,31 @@ export function disguised<F extends object> (as: { readonly name: string, readon
     name: { value: as.name, configurable: true },
     length: { value: as.length, configurable: true }
   })
+}
+
+type Class = new (...args: never[]) => object
+
+/** What each of these classes stands for. */
+const originals = new WeakMap<object, unknown>()
+
+/**
+ * A class that passes for another: its instances are the other's own, and so are their prototypes. A function that gives back
+ * objects of its own, as doubles in tests are built, is a class too.
+ * @param made is shown each instance before the caller has it; must not throw
+ */
+export function witnessed<C extends Class> (Original: C, made: (instance: InstanceType<C>) => void): C {
+  const Witnessed: C = new Proxy(Original, {
+    construct (target, args, newTarget) {
+      const instance = Reflect.construct(target, args as never[], newTarget === Witnessed ? target : newTarget) as InstanceType<C>
+      made(instance)
+      return instance
+    }
+  })
+  originals.set(Witnessed, Original)
+  return Witnessed
+}
+
+/** The class that a witnessed one stands for; any other itself. */
+export function originalOf<C extends object> (Class: C): C {
+  return originals.get(Class) as C | undefined ?? Class
 }

@@ -1,51 +1,144 @@
-import type { Client as PgClient, ClientClass } from './driver.js'
+import type { Connections } from './connections.js'
+import { isThenable, type Client, type Method } from './driver.js'
 import { observeQuery } from './query.js'
 import type { Recorder } from './recorder.js'
-import { disguised, shadow } from '../../src/shadow.js'
+import { overlayMethod } from '../../src/shadow.js'
+
+/** What is done in place of a client's method, which is given. */
+type Observe = (client: Client, method: Method, args: unknown[]) => unknown
 
 /**
- * A client class whose connections and queries are recorded. It finds its base's methods anew each time, so what another
- * instrumentation patches there later is still met.
- * @param opened called when a client has connected
+ * Records what clients do, of whichever class. A layer of ours comes between a client and its prototype, so what another
+ * instrumentation patches there later is still met; a method that is the client's own, as an arrow function is, gets ours over it.
  */
-export function recordedClass (Base: ClientClass, recorder: Recorder, opened: (client: PgClient) => void): ClientClass {
-  // Its name here is what stack traces show of it.
-  class Client extends Base {}
-  const methods = {
-    connect (this: PgClient, ...args: unknown[]) {
-      if (recorder.active) observeConnect(recorder, this, args, opened)
-      return Reflect.apply(Base.prototype.connect, this, args)
-    },
-    query (this: PgClient, ...args: unknown[]) {
-      return recorder.active ? observeQuery(recorder, this, Base.prototype.query, args) : Reflect.apply(Base.prototype.query, this, args)
+export class Clients {
+  readonly #recorder: Recorder
+  readonly #connections: Connections
+  readonly #methods: ReadonlyArray<readonly [name: 'query' | 'connect', observe: Observe]>
+  /** By the prototype that they are on. */
+  readonly #layers = new WeakMap<object, object>()
+  readonly #isLayer = new WeakSet<object>()
+  /** Methods of ours that stand over clients' own. */
+  readonly #ours = new WeakSet<object>()
+  readonly #restores = new WeakMap<Client, Array<() => void>>()
+
+  constructor (recorder: Recorder, connections: Connections) {
+    this.#recorder = recorder
+    this.#connections = connections
+    this.#methods = [
+      ['query', (client, query, args) => observeQuery(recorder, client, query, args)],
+      ['connect', (client, connect, args) => this.#observeConnect(client, connect, args)]
+    ]
+  }
+
+  /** A client was made. Never throws. */
+  made (client: Client): void {
+    try {
+      if (this.#recorder.active) this.#record(client)
+    } catch (error) {
+      this.#recorder.trouble.report('pg', error)
     }
   }
-  shadow(Client.prototype, 'connect', disguised(Base.prototype.connect, methods.connect))
-  shadow(Client.prototype, 'query', disguised(Base.prototype.query, methods.query))
-  return disguised(Base, Client)
-}
 
-/** Records the queries of a client that was made before; the function it gives back stops that. */
-export function recordClient (client: PgClient, recorder: Recorder): () => void {
-  const { query } = client
-  return shadow(client, 'query', disguised(query, function (this: PgClient, ...args: unknown[]) {
-    return recorder.active && this === client ? observeQuery(recorder, this, query, args) : Reflect.apply(query, this, args)
-  }))
-}
+  /** A client that was not seen before is connected. */
+  met (client: Client): void {
+    this.#record(client)
+    this.#connections.opened(client, () => { this.#restore(client) })
+    this.#recorder.connectionOpened()
+  }
 
-/** A pool always connects with a callback (pg-pool/index.js:268); what else calls connect is refused by pg. */
-function observeConnect (recorder: Recorder, client: PgClient, args: unknown[], opened: (client: PgClient) => void): void {
-  const callback = args[0]
-  if (typeof callback !== 'function') return
-  const start = recorder.now()
-  const connected = function (this: unknown, ...results: unknown[]) {
-    if (results[0]) {
-      recorder.connectionFailed(results[0])
-    } else {
+  #record (client: Client): void {
+    const restores = this.#restores.get(client) ?? []
+    this.#restores.set(client, restores)
+    const base = Object.getPrototypeOf(client) as Client
+    if (!this.#isLayer.has(base) && this.#methods.some(([name]) => typeof base[name] === 'function')) {
+      const layer = this.#layerOn(base)
+      Object.setPrototypeOf(client, layer)
+      restores.push(() => { if (Object.getPrototypeOf(client) === layer) Object.setPrototypeOf(client, base) })
+    }
+    for (const [name, observe] of this.#methods) {
+      if (Object.hasOwn(client, name) && !this.#ours.has(client[name])) restores.push(this.#overlayOwn(client, name, observe))
+    }
+  }
+
+  #restore (client: Client): void {
+    for (const restore of this.#restores.get(client) ?? []) restore()
+    this.#restores.delete(client)
+  }
+
+  #layerOn (base: Client): object {
+    const known = this.#layers.get(base)
+    if (known !== undefined) return known
+    const layer = Object.create(base) as Client
+    const recorder = this.#recorder
+    for (const [name, observe] of this.#methods) {
+      overlayMethod(layer, name, (below) => function (...args) {
+        return recorder.active && recorder.within !== this ? observe(this as Client, below(), args) : Reflect.apply(below(), this, args)
+      })
+    }
+    this.#layers.set(base, layer)
+    this.#isLayer.add(layer)
+    return layer
+  }
+
+  /** A client's own method may call the one of its class, which must not count then. */
+  #overlayOwn (client: Client, name: 'query' | 'connect', observe: Observe): () => void {
+    const recorder = this.#recorder
+    const ours = this.#ours
+    return overlayMethod(client, name, (below) => {
+      const method: Method = function (this: unknown, ...args) {
+        if (!recorder.active || recorder.within === this) return Reflect.apply(below(), this, args)
+        const { within } = recorder
+        recorder.within = this
+        try {
+          return observe(this as Client, below(), args)
+        } finally {
+          recorder.within = within
+        }
+      }
+      ours.add(method)
+      return method
+    })
+  }
+
+  /** A pool calls connect with a callback (pg-pool/index.js, newClient). */
+  #observeConnect (client: Client, connect: Method, args: unknown[]): unknown {
+    // pg refuses a client that has connected before.
+    if (this.#connections.has(client)) return Reflect.apply(connect, client, args)
+    const start = this.#recorder.now()
+    const callback = args[0]
+    if (typeof callback === 'function') {
+      const ended = (error: unknown) => { this.#connected(client, start, error) }
+      args[0] = function (this: unknown, ...results: unknown[]) {
+        ended(results[0])
+        return Reflect.apply(callback, this, results)
+      }
+      return Reflect.apply(connect, client, args)
+    }
+    const connecting = Reflect.apply(connect, client, args)
+    return !isThenable(connecting)
+      ? connecting
+      : connecting.then((value) => {
+        this.#connected(client, start, undefined)
+        return value
+      }, (error: unknown) => {
+        this.#connected(client, start, error ?? new Error('it was given no reason'))
+        throw error
+      })
+  }
+
+  /** Never throws. */
+  #connected (client: Client, start: number, error: unknown): void {
+    const recorder = this.#recorder
+    try {
+      if (error) return recorder.connectionFailed(error)
+      if (!recorder.active) return this.#restore(client)
+      // Fields of a class that is derived from a witnessed one are there only now.
+      this.#record(client)
+      this.#connections.opened(client, () => { this.#restore(client) })
       recorder.connectionOpened(start)
-      opened(client)
+    } catch (error) {
+      recorder.trouble.report('pg', error)
     }
-    return Reflect.apply(callback, this, results)
   }
-  args[0] = connected
 }

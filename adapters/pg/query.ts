@@ -1,5 +1,5 @@
 import { isSubmittable, isThenable, type Client, type Method } from './driver.js'
-import type { Recorder } from './recorder.js'
+import type { Recorder, Started } from './recorder.js'
 import { watchSubmittable } from './submittable.js'
 
 /**
@@ -9,26 +9,29 @@ import { watchSubmittable } from './submittable.js'
 export function observeQuery (recorder: Recorder, client: Client, send: Method, args: unknown[]): unknown {
   const query = args[0]
   if (typeof query !== 'string' && (typeof query !== 'object' || query === null)) return Reflect.apply(send, client, args)
-  if (typeof query === 'object' && isSubmittable(query)) {
-    watchSubmittable(recorder, client, query)
-    return Reflect.apply(send, client, args)
-  }
   const started = recorder.queryStarted(client, query)
   if (started === undefined) return Reflect.apply(send, client, args)
+  if (typeof query === 'object' && isSubmittable(query)) {
+    watchSubmittable(recorder, started, query)
+    return sent(send, client, args, started)
+  }
 
   const at = callbackAt(args)
   if (at === undefined) {
-    const sent = Reflect.apply(send, client, args)
+    const back = sent(send, client, args, started)
+    if (!isThenable(back)) {
+      // It answers neither with a promise nor to a callback, so nobody learns of its end.
+      started.end()
+      return back
+    }
     // One chain, no side branch: a rejection that nobody handles stays one, and keeps its async stack.
-    return !isThenable(sent)
-      ? sent
-      : sent.then((result) => {
-        recorder.querySucceeded(started, result)
-        return result
-      }, (error: unknown) => {
-        recorder.queryFailed(started, error, recorder.now())
-        throw error
-      })
+    return back.then((result) => {
+      recorder.querySucceeded(started, result)
+      return result
+    }, (error: unknown) => {
+      recorder.queryFailed(started, error, recorder.now())
+      throw error
+    })
   }
 
   const callback = at === 0 ? (query as { callback: unknown }).callback : args[at]
@@ -38,7 +41,17 @@ export function observeQuery (recorder: Recorder, client: Client, send: Method, 
     return Reflect.apply(callback as Method, this, results)
   }
   args[at] = at === 0 ? withCallback(query as object, ended) : ended
-  return Reflect.apply(send, client, args)
+  return sent(send, client, args, started)
+}
+
+/** Sends a query; one that is refused at once is none under way. */
+function sent (send: Method, client: Client, args: unknown[], started: Started): unknown {
+  try {
+    return Reflect.apply(send, client, args)
+  } catch (error) {
+    started.end()
+    throw error
+  }
 }
 
 /**

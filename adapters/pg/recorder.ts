@@ -1,4 +1,5 @@
 import { errorTypeOf } from '../../src/error-type.js'
+import { Activity, secondsBetween } from '../../src/database/activity.js'
 import { DatabaseMetrics, type DatabaseScope } from '../../src/database/metrics.js'
 import { operationOf, type Operation } from '../../src/database/operation.js'
 import type { Labels } from '../../src/metrics/index.js'
@@ -15,17 +16,18 @@ export interface Caller {
 }
 
 /** A query under way. */
-export interface Started {
-  readonly operation: Operation
-  /** Milliseconds of performance.now(). */
-  readonly at: number
-  readonly caller: Caller
+export class Started extends Activity {
+  constructor (readonly operation: Operation, readonly caller: Caller, readonly client: Client, at: number) {
+    super(at)
+  }
 }
 
 const NOBODY: Caller = { usage: undefined, exemplar: undefined }
 
-/** What pg-pool says when a caller has waited in its queue for as long as it would (pg-pool/index.js:219). */
+/** What pg-pool says when a caller has waited in its queue for as long as it would (pg-pool/index.js, connect). */
 const QUEUE_TIMEOUT = 'timeout exceeded when trying to connect'
+/** What pg-pool and pg say when a connection could not be opened in that time (pg-pool/index.js, newClient; pg/lib/client.js, _connect). */
+const CONNECT_TIMEOUTS = new Set(['Connection terminated due to connection timeout', 'timeout expired'])
 
 /** Writes what happens to connections and queries to their metrics. What fails in it is reported, and reaches nobody else. */
 export class Recorder {
@@ -33,13 +35,15 @@ export class Recorder {
   active = true
   readonly alias: string
   readonly trouble: Trouble
-  readonly #metrics: DatabaseMetrics
+  readonly metrics: DatabaseMetrics
+  /** The client whose own method is at work, which may call the one of its class. */
+  within: unknown
   /** Whoever waited for the connection that is being handed out right now. */
   #waiter: Caller | undefined
 
   constructor (scope: DatabaseScope) {
     this.alias = scope.alias ?? 'default'
-    this.#metrics = new DatabaseMetrics(scope, this.alias, VENDOR)
+    this.metrics = new DatabaseMetrics(scope, this.alias, VENDOR)
     this.trouble = new Trouble(scope)
   }
 
@@ -49,45 +53,61 @@ export class Recorder {
   }
 
   connectionOpened (since?: number): void {
-    this.#record(() => this.#metrics.connectionOpened(since === undefined ? undefined : secondsSince(since)))
+    this.#record(() => this.metrics.connectionOpened(since === undefined ? undefined : secondsSince(since)))
   }
 
-  connectionClosed (): void {
-    this.#record(() => this.#metrics.connectionClosed())
+  /** Queries of the client that are under way will not end any more, or pg tells so in a moment. */
+  connectionClosed (client: Client): void {
+    this.#record(() => {
+      for (const query of this.metrics.queries) if (query instanceof Started && query.client === client) query.end()
+      this.metrics.connectionClosed()
+    })
   }
 
   connectionFailed (reason: unknown): void {
-    this.#record(() => this.#metrics.connectionFailed(errorTypeOf(reason)))
+    this.#record(() => this.metrics.connectionFailed(errorTypeOf(reason)))
   }
 
   /** On the path of every query the try is written out, here and below: a closure each costs more than what it guards. */
   connectionUsed (since: number): void {
     try {
-      this.#metrics.connectionUsed(secondsSince(since))
+      this.metrics.connectionUsed(secondsSince(since))
     } catch (error) {
       this.trouble.report('pg', error)
     }
   }
 
-  acquired (since: number, at: number): void {
+  /** Somebody asks for a connection. */
+  waitBegan (): Activity {
+    const wait = new Activity(performance.now())
+    this.metrics.waits.add(wait)
+    return wait
+  }
+
+  /** @param at when the connection was taken out of the pool, in milliseconds of performance.now(). Default: now */
+  acquired (wait: Activity, at = performance.now()): void {
     try {
-      this.#metrics.acquired((at - since) / 1000)
+      wait.end()
+      this.metrics.acquired(secondsBetween(wait.at, at))
     } catch (error) {
       this.trouble.report('pg', error)
     }
   }
 
   /** Connections that could not be made are counted where they are made. */
-  acquireFailed (reason: unknown): void {
+  acquireFailed (wait: Activity, reason: unknown): void {
     this.#record(() => {
-      if (reason instanceof Error && reason.message === QUEUE_TIMEOUT) this.#metrics.acquireTimedOut()
+      wait.end()
+      const exhausted = hasTimedOut(reason)
+      if (exhausted) this.metrics.acquireTimedOut()
+      if (exhausted || CONNECT_TIMEOUTS.has(messageOf(reason))) this.metrics.acquired(secondsBetween(wait.at, performance.now()))
     })
   }
 
   /** Whoever is calling. */
   caller (): Caller {
     const usage = currentUsage()
-    const exemplar = this.#metrics.exemplar()
+    const exemplar = this.metrics.exemplar()
     return usage === undefined && exemplar === undefined ? NOBODY : { usage, exemplar }
   }
 
@@ -109,7 +129,9 @@ export class Recorder {
   queryStarted (client: Client, query: Submittable | string | { text?: unknown, name?: unknown }): Started | undefined {
     try {
       const text = typeof query === 'string' ? query : textOf(client, query)
-      return { operation: operationOf(text), caller: this.#waiter ?? this.caller(), at: performance.now() }
+      const started = new Started(operationOf(text), this.#waiter ?? this.caller(), client, performance.now())
+      this.metrics.queries.add(started)
+      return started
     } catch (error) {
       this.trouble.report('pg', error)
       return undefined
@@ -121,7 +143,7 @@ export class Recorder {
     try {
       this.#ended(query, performance.now())
       const rows = rowsOf(result)
-      if (rows !== undefined) this.#metrics.rows(query.operation, rows)
+      if (rows !== undefined) this.metrics.rows(query.operation, rows)
     } catch (error) {
       this.trouble.report('pg', error)
     }
@@ -130,7 +152,7 @@ export class Recorder {
   queryFailed (query: Started, reason: unknown, at: number): void {
     this.#record(() => {
       this.#ended(query, at)
-      this.#metrics.queryFailed(errorTypeOf(reason))
+      this.metrics.queryFailed(errorTypeOf(reason))
     })
   }
 
@@ -140,7 +162,7 @@ export class Recorder {
   }
 
   rows (query: Started, count: number): void {
-    this.#record(() => this.#metrics.rows(query.operation, count))
+    this.#record(() => this.metrics.rows(query.operation, count))
   }
 
   #record (write: () => void): void {
@@ -151,18 +173,29 @@ export class Recorder {
     }
   }
 
-  #ended ({ operation, at: start, caller: { usage, exemplar } }: Started, at: number): void {
-    const seconds = (at - start) / 1000
+  #ended (query: Started, at: number): void {
+    query.end()
+    const { operation, caller: { usage, exemplar } } = query
+    const seconds = secondsBetween(query.at, at)
     if (usage !== undefined) {
       usage.queries += 1
       usage.seconds += seconds
     }
-    this.#metrics.query(operation, seconds, exemplar)
+    this.metrics.query(operation, seconds, exemplar)
   }
 }
 
 function secondsSince (since: number): number {
-  return (performance.now() - since) / 1000
+  return secondsBetween(since, performance.now())
+}
+
+/** Whether a caller has waited for a connection for as long as it would, because the pool was exhausted. */
+export function hasTimedOut (reason: unknown): boolean {
+  return messageOf(reason) === QUEUE_TIMEOUT
+}
+
+function messageOf (reason: unknown): string {
+  return reason instanceof Error ? reason.message : ''
 }
 
 /** A statement's text; one prepared before may be given by its name alone, and its client knows the text. */

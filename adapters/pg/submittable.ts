@@ -1,4 +1,4 @@
-import type { Client, Method, Submittable } from './driver.js'
+import type { Method, Submittable } from './driver.js'
 import type { Recorder, Started } from './recorder.js'
 import { disguised, shadow } from '../../src/shadow.js'
 
@@ -8,12 +8,11 @@ type Handler = 'handleError' | 'handleDataRow' | 'handleCommandComplete' | 'hand
  * Records how a query ends that speaks the protocol itself, by listening in on what its client tells it. A cursor's duration is
  * its whole life, the time its reader takes included.
  */
-export function watchSubmittable (recorder: Recorder, client: Client, query: Submittable): void {
-  const started = recorder.queryStarted(client, query)
-  if (started === undefined) return
+export function watchSubmittable (recorder: Recorder, started: Started, query: Submittable): void {
   try {
-    new Watch(recorder, started).start(query)
+    if (!new Watch(recorder, started).start(query)) started.end()
   } catch (error) {
+    started.end()
     recorder.trouble.report('pg', error)
   }
 }
@@ -31,7 +30,8 @@ class Watch {
     this.#started = started
   }
 
-  start (query: Submittable): void {
+  /** @returns whether it can be heard */
+  start (query: Submittable): boolean {
     this.#listen(query, 'handleError', (original, self, args) => {
       const at = this.#recorder.now()
       try {
@@ -65,6 +65,7 @@ class Watch {
         this.#recorder.querySucceeded(this.#started, result)
       })
     }
+    return this.#restore.length > 0 || query.once !== undefined
   }
 
   #listen (query: Submittable, name: Handler, then: (original: Method, self: unknown, args: unknown[]) => unknown): void {

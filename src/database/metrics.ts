@@ -1,10 +1,14 @@
+import { isDeepStrictEqual } from 'node:util'
 import { metric, type Scope } from '../catalogue.js'
 import { invalidOption } from '../errors.js'
 import { QueryExemplars } from '../exemplars.js'
-import type { Counter, CounterChild, HistogramChild, Labels } from '../metrics/index.js'
+import { DEFAULT_MAX_SERIES, defaultRegistry, type Counter, type CounterChild, type HistogramChild, type Labels } from '../metrics/index.js'
 import { readKnown } from '../given.js'
+import { OpenList } from '../open-list.js'
 import { SCOPE_OPTIONS, readScope } from '../scope.js'
 import { databaseSpellings } from '../spellings.js'
+import { oldestAge, type Activity } from './activity.js'
+import type { Gauges } from './gauges.js'
 import { operations, type Operation } from './operation.js'
 
 /** What every database adapter takes. */
@@ -15,7 +19,10 @@ export interface DatabaseScope extends Scope {
   buckets?: readonly number[] | undefined
 }
 
-const OPTIONS = ['alias', 'buckets', ...SCOPE_OPTIONS]
+/** An address, or what libpq and ADO write: 'host=db password=...'. */
+const MAY_HOLD_PASSWORD = /:\/\/|\b(?:password|pwd)\s*=/i
+
+const OPTIONS = ['alias', 'buckets', ...SCOPE_OPTIONS] as const satisfies ReadonlyArray<keyof DatabaseScope>
 
 /**
  * The options of a database adapter, checked.
@@ -26,9 +33,24 @@ export function readDatabaseScope (owner: string, given: unknown = {}): Database
   const options = readKnown(owner, given, OPTIONS, databaseSpellings)
   const { alias, buckets } = options
   if (alias !== undefined && (typeof alias !== 'string' || alias === '')) throw invalidOption(owner, 'alias', 'a name', alias)
+  // It becomes a label.
+  if (alias !== undefined && MAY_HOLD_PASSWORD.test(alias)) throw invalidOption(owner, 'alias', 'a name, and no address or connection string', alias)
   if (buckets !== undefined && !areBuckets(buckets)) throw invalidOption(owner, 'buckets', 'an array of growing numbers', buckets)
   return { alias, buckets, ...readScope(owner, options) }
 }
+
+/**
+ * The names of the options that were given and differ from those in force for what is observed already.
+ * @param given as readDatabaseScope gave it
+ */
+export function differingOptions (given: DatabaseScope, inForce: DatabaseScope): string[] {
+  return OPTIONS.filter((name) => {
+    const [asked, there] = [given[name], inForce[name] ?? DEFAULTS[name]]
+    return asked !== undefined && asked !== there && !(typeof asked === 'object' && name !== 'registry' && isDeepStrictEqual(asked, there))
+  })
+}
+
+const DEFAULTS: DatabaseScope = { alias: 'default', registry: defaultRegistry, prefix: '', maxSeries: DEFAULT_MAX_SERIES, nativeHistograms: false, exemplars: true }
 
 function areBuckets (value: unknown): value is readonly number[] {
   return Array.isArray(value) && value.length > 0 && [...value].every((bound, i, bounds) => {
@@ -38,6 +60,12 @@ function areBuckets (value: unknown): value is readonly number[] {
 
 /** The numbers of one database connection: what an adapter writes to. Two of one alias share theirs. */
 export class DatabaseMetrics {
+  /** Queries under way. An adapter adds one when it starts and ends it when it ends, here and below. */
+  readonly queries = new OpenList<Activity>()
+  /** Requests that wait for a connection of the pool. */
+  readonly waits = new OpenList<Activity>()
+  /** Connections that are out of the pool. */
+  readonly uses = new OpenList<Activity>()
   readonly #labels: { alias: string, vendor: string }
   readonly #exemplars: QueryExemplars
   readonly #queries: Record<Operation, HistogramChild>
@@ -74,6 +102,18 @@ export class DatabaseMetrics {
     this.#used = metric('db_connection_use_duration_seconds', scope, { buckets }).labels(alias, vendor)
     this.#acquired = metric('db_pool_acquire_duration_seconds', scope, { buckets }).labels(alias, vendor)
     if (connections) for (const counter of [this.#opened, this.#closed, this.#timeouts]) counter.inc(0)
+  }
+
+  /** Shows the queries under way at each scrape. */
+  showQueries (gauges: Gauges): void {
+    gauges.sum('db_queries_in_flight', () => this.queries.size)
+    gauges.age('db_query_oldest_seconds', () => oldestAge(this.queries))
+  }
+
+  /** Shows the age of the oldest wait and of the longest use at each scrape. */
+  showPool (gauges: Gauges): void {
+    gauges.age('db_pool_oldest_pending_seconds', () => oldestAge(this.waits))
+    gauges.age('db_connection_oldest_use_seconds', () => oldestAge(this.uses))
   }
 
   /** The labels for the exemplar of a query that starts here, in the async context of whoever makes it. Never throws. */
@@ -116,7 +156,7 @@ export class DatabaseMetrics {
     this.#used.observe(seconds)
   }
 
-  /** A connection was got from the pool after so many seconds. */
+  /** A connection was got from the pool after so many seconds, or not in the time there was. */
   acquired (seconds: number): void {
     this.#acquired.observe(seconds)
   }

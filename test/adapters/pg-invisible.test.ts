@@ -167,7 +167,9 @@ t.test('undo puts everything back exactly, and twice is once', async (t) => {
 
   const registry = new Registry()
   const undo = instrumentPool(pool, { registry })
-  t.equal(instrumentPool(pool, { registry: new Registry(), alias: 'other' }), undo, 'a second call gives the same undo')
+  for (const options of [undefined, {}, { registry }, { registry, alias: 'default', exemplars: true }]) {
+    t.equal(instrumentPool(pool, options), undo, 'a second call without options, or with the same, gives the same undo')
+  }
   const acquired = await pool.connect()
   const [later] = await Promise.all([pool.connect(), acquired.query('SELECT 1')])
   t.equal(acquired, before)

@@ -1,0 +1,24 @@
+import type { EventEmitter } from 'node:events'
+import { shadowMethod } from '../../src/shadow.js'
+
+type Listener = readonly [event: string | symbol, listener: Parameters<EventEmitter['on']>[1]]
+
+/**
+ * Listens until the function it gives back is called. An application that takes all listeners away, as it may with its own
+ * pool, does not take these.
+ */
+export function keepListening (emitter: EventEmitter, listeners: readonly Listener[]): () => void {
+  const listen = () => {
+    for (const [event, listener] of listeners) if (!emitter.listeners(event).includes(listener)) emitter.on(event, listener)
+  }
+  listen()
+  const restores = ['removeListener', 'off', 'removeAllListeners'].map((name) => shadowMethod(emitter, name, (remove) => function (...args) {
+    const result = remove.apply(this, args)
+    listen()
+    return result
+  }))
+  return () => {
+    for (const restore of restores) restore()
+    for (const [event, listener] of listeners) emitter.removeListener(event, listener)
+  }
+}
