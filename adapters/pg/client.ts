@@ -14,7 +14,7 @@ type Observe = (client: Client, method: Method, args: unknown[]) => unknown
 export class Clients {
   readonly #recorder: Recorder
   readonly #connections: Connections
-  readonly #methods: ReadonlyArray<readonly [name: 'query' | 'connect', observe: Observe]>
+  readonly #methods: ReadonlyArray<readonly [name: 'query' | 'connect' | 'end', observe: Observe]>
   /** By the prototype that they are on. */
   readonly #layers = new WeakMap<object, object>()
   readonly #isLayer = new WeakSet<object>()
@@ -27,7 +27,11 @@ export class Clients {
     this.#connections = connections
     this.#methods = [
       ['query', (client, query, args) => observeQuery(recorder, client, query, args)],
-      ['connect', (client, connect, args) => this.#observeConnect(client, connect, args)]
+      ['connect', (client, connect, args) => this.#observeConnect(client, connect, args)],
+      ['end', (client, end, args) => {
+        connections.closed(client)
+        return Reflect.apply(end, client, args)
+      }]
     ]
   }
 
@@ -82,12 +86,14 @@ export class Clients {
   }
 
   /** A client's own method may call the one of its class, which must not count then. */
-  #overlayOwn (client: Client, name: 'query' | 'connect', observe: Observe): () => void {
+  #overlayOwn (client: Client, name: 'query' | 'connect' | 'end', observe: Observe): () => void {
     const recorder = this.#recorder
     const ours = this.#ours
+    const mayAsk = this.#isLayer.has(Object.getPrototypeOf(client) as object)
     return overlayMethod(client, name, (below) => {
       const method: Method = function (this: unknown, ...args) {
         if (!recorder.active || recorder.within === this) return Reflect.apply(below(), this, args)
+        if (!mayAsk) return observe(this as Client, below(), args)
         const { within } = recorder
         recorder.within = this
         try {

@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events'
 import { Activity } from '../../src/database/activity.js'
 import type { Client } from './driver.js'
 import { keepListening } from './listeners.js'
@@ -7,7 +8,7 @@ import type { Recorder } from './recorder.js'
 class Connection extends Activity {
   /** Whether it was acquired for a caller who has given up, or only to be removed. */
   unclaimed = false
-  ended = false
+  closed = false
 }
 
 /** The connections of one pool, or those that were made without one. Each is one opened, and one closed when it ends. */
@@ -29,17 +30,23 @@ export class Connections {
   opened (client: Client, restore: () => void): void {
     const connection = new Connection(0)
     this.#known.set(client, connection)
-    const ended = () => {
-      if (connection.ended) return
-      connection.ended = true
+    const stop = onEnd(client, () => {
+      this.closed(client)
+      this.#recorder.connectionEnded(client)
       this.#restores.delete(client)
-      this.#recorder.connectionClosed(client)
-    }
-    const stop = onEnd(client, ended)
+    })
     this.#restores.set(client, () => {
       stop()
       restore()
     })
+  }
+
+  /** The client's connection has ended, or the application ends it: the pool, too, counts it no more from then on. */
+  closed (client: Client): void {
+    const connection = this.#known.get(client)
+    if (connection === undefined || connection.closed) return
+    connection.closed = true
+    this.#recorder.connectionClosed()
   }
 
   /** The client was taken out of its pool. */
@@ -87,7 +94,9 @@ export class Connections {
  */
 function onEnd (client: Client, ended: () => void): () => void {
   const { connection } = client
-  if (typeof connection?.once !== 'function') return typeof client.once === 'function' ? keepListening(client, [['end', ended]]) : () => {}
-  connection.once('end', ended)
-  return () => { connection.removeListener?.('end', ended) }
+  if (connection instanceof EventEmitter) {
+    connection.once('end', ended)
+    return () => { connection.removeListener('end', ended) }
+  }
+  return client instanceof EventEmitter ? keepListening(client, [['end', ended]]) : () => {}
 }

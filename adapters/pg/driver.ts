@@ -7,8 +7,9 @@ export type Method = (...args: unknown[]) => unknown
 export interface Client extends EventEmitter {
   connect: Method
   query: Method
+  end: Method
   /** Not there in pg.native's. */
-  readonly connection?: Partial<EventEmitter> & { readonly parsedStatements?: Readonly<Record<string, string | undefined>> }
+  readonly connection?: { readonly parsedStatements?: Readonly<Record<string, string | undefined>> }
 }
 
 export type ClientClass = (new (...args: unknown[]) => Client) & { readonly name: string, readonly prototype: Client }

@@ -56,12 +56,13 @@ export class Recorder {
     this.#record(() => this.metrics.connectionOpened(since === undefined ? undefined : secondsSince(since)))
   }
 
-  /** Queries of the client that are under way will not end any more, or pg tells so in a moment. */
-  connectionClosed (client: Client): void {
-    this.#record(() => {
-      for (const query of this.metrics.queries) if (query instanceof Started && query.client === client) query.end()
-      this.metrics.connectionClosed()
-    })
+  connectionClosed (): void {
+    this.#record(() => this.metrics.connectionClosed())
+  }
+
+  /** Of queries that are still under way there, pg tells in a moment how they failed, or never. */
+  connectionEnded (client: Client): void {
+    for (const query of this.metrics.queries) if (query instanceof Started && query.client === client) query.end()
   }
 
   connectionFailed (reason: unknown): void {
