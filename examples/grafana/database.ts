@@ -20,6 +20,7 @@ export function database (): Dashboard {
     variables: [aliasVariable()],
     rows: [
       { title: 'Now', panels: [fullest, waiting, timeouts, queryErrorShare, connectionErrorCount, pendingMigrations, migrations] },
+      { title: 'Under way', panels: [running, oldestQuery, oldestWait, longestUse] },
       { title: 'Pools', panels: [connections, saturation, pending, acquire, acquireTimeouts, use] },
       { title: 'Connections', panels: [opened, create, connectionErrors] },
       { title: 'Queries', panels: [byOperation, p99, busy, latencies, quantiles, errors, rows, rowsPerQuery] },
@@ -88,6 +89,38 @@ const migrations = lines({
     [max(series('db_migrations_applied', ...CHOSEN), 'alias'), '{{alias}} applied'],
     [max(series('db_migrations_pending', ...CHOSEN), 'alias'), '{{alias}} pending']
   ]
+})
+
+const running = lines({
+  title: 'Queries in flight',
+  description: 'Queries that run at this moment, all processes together. In a lock nothing ends, so all that is measured at its end stands still; this rises.',
+  unit: 'short',
+  width: 6,
+  queries: [[sum(series('db_queries_in_flight', ...CHOSEN), 'alias'), '{{alias}}']]
+})
+
+const oldestQuery = lines({
+  title: 'Oldest query',
+  description: 'How long the oldest query has been running, in the process where it is oldest. A straight line upwards hangs: pg_stat_activity says on what.',
+  unit: 's',
+  width: 6,
+  queries: [[max(series('db_query_oldest_seconds', ...CHOSEN), 'alias'), '{{alias}}']]
+})
+
+const oldestWait = lines({
+  title: 'Oldest waiter',
+  description: 'How long the request that waits for a connection for longest has waited, that of one which is being opened too. Above a moment the pool is exhausted, or the database cannot be reached.',
+  unit: 's',
+  width: 6,
+  queries: [[max(series('db_pool_oldest_pending_seconds', ...CHOSEN), 'alias'), '{{alias}}']]
+})
+
+const longestUse = lines({
+  title: 'Longest use',
+  description: 'How long the connection that has been out of its pool for longest has been out. A line that rises for ever while no query is old is a leak: a client that is never released.',
+  unit: 's',
+  width: 6,
+  queries: [[max(series('db_connection_oldest_use_seconds', ...CHOSEN), 'alias'), '{{alias}}']]
 })
 
 const connections = lines({

@@ -21,7 +21,7 @@ export function overview (): Dashboard {
     rows: [
       { title: 'Now', panels: [up, requests, errors, p99, inTime, saturation, lag, restarts] },
       { title: 'Requests', panels: [byStatus, errorShare, latency, inFlight, aborted, exceptions] },
-      { title: 'Which routes', panels: [failing, slow] },
+      { title: 'Which routes', panels: [failing, slow, hanging] },
       { title: 'What they stand on', panels: [cpu, memory, eventLoop, pools, pending, started] },
       { title: 'Whether these numbers are right', panels: [scrapes, dropped, instrumentation] }
     ]
@@ -149,7 +149,7 @@ const failing = bars({
   title: 'Failing most',
   description: 'Share of 5xx by route, the ten highest. Click one for all about it.',
   unit: 'percentunit',
-  width: 12,
+  width: 8,
   limits: { yellow: 0.001, red: 0.01 },
   queries: [[`topk(10, ${share(rateOf(ENDED, { by: BY_ROUTE, where: [FAILED] }), rateOf(ENDED, { by: BY_ROUTE }))})`, '{{method}} {{route}}']]
 }).max(1).dataLinks([toRoute()])
@@ -158,9 +158,18 @@ const slow = bars({
   title: 'Slowest',
   description: 'Latency p99 by route, the ten highest. Click one for all about it.',
   unit: 's',
-  width: 12,
+  width: 8,
   limits: { yellow: 0.5, red: 1 },
   queries: [[`topk(10, ${quantile(0.99, DURATION, { by: BY_ROUTE })})`, '{{method}} {{route}}']]
+}).dataLinks([toRoute()])
+
+const hanging = bars({
+  title: 'Oldest in flight',
+  description: 'Age of the oldest request that is not answered yet, by route, the ten highest. Requests that hang are in no latency: that is measured at the end. Click one for all about it.',
+  unit: 's',
+  width: 8,
+  limits: { yellow: 5, red: 30 },
+  queries: [[`topk(10, ${max(series('http_request_oldest_seconds'), BY_ROUTE)})`, '{{method}} {{route}}']]
 }).dataLinks([toRoute()])
 
 const cpu = lines({
