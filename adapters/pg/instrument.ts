@@ -1,4 +1,5 @@
 import { errorMonitor } from 'node:events'
+import type { Activity } from '../../src/database/activity.js'
 import type { DatabaseScope } from '../../src/database/metrics.js'
 import { originalOf, overlayMethod, shadow, shadowMethod, witnessed } from '../../src/shadow.js'
 import { Clients } from './client.js'
@@ -41,16 +42,16 @@ export function instrument (pool: Pool, scope: DatabaseScope): () => void {
   const released = (_error: unknown, client: Client): void => { connections.released(client) }
   const lost = (error: unknown): void => { recorder.connectionFailed(error) }
 
-  const waiting = new Waiting(recorder, connections, pool)
+  const acquiring = new Acquiring(recorder, connections, pool)
   const restores = [
     shadow(pool, 'Client', recordedClass(pool.Client, clients)),
-    overlayMethod(pool, 'connect', (below) => function (...args) {
-      return recorder.active ? waiting.observe(this as Pool, below(), args) : Reflect.apply(below(), this, args)
+    overlayMethod(pool, 'connect', (under) => function (...args) {
+      return recorder.active ? observeAcquire(acquiring, this as Pool, under.connect, args) : Reflect.apply(under.connect, this, args)
     }),
     // Never 'error': a listener there would keep an error from crashing a process that bare would crash.
     keepListening(pool, [['acquire', acquired], ['release', released], [errorMonitor, lost]]),
     showPool(new WeakRef(pool), scope, recorder),
-    () => { waiting.restore() }
+    () => { acquiring.restore() }
   ]
 
   const undo = () => {
@@ -77,59 +78,29 @@ function recordedClass (Class: ClientClass, clients: Clients): ClientClass {
 }
 
 /** The requests for a connection of one pool. */
-class Waiting {
-  readonly #recorder: Recorder
+class Acquiring {
+  readonly recorder: Recorder
   readonly #connections: Connections
   readonly #pool: WeakRef<Pool>
   #restore: (() => void) | undefined
 
   constructor (recorder: Recorder, connections: Connections, pool: Pool) {
-    this.#recorder = recorder
+    this.recorder = recorder
     this.#connections = connections
     this.#pool = new WeakRef(pool)
   }
 
-  /** Sends a request on. */
-  observe (pool: Pool, connect: Method, args: unknown[]): unknown {
-    const recorder = this.#recorder
-    const wait = recorder.waitBegan()
-    const callback = args[0]
-    try {
-      if (typeof callback === 'function') {
-        const caller = recorder.caller()
-        const over = (error: unknown, client: unknown) => { this.#over(wait, error, client) }
-        args[0] = function (this: unknown, ...results: unknown[]) {
-          over(results[0], results[1])
-          return recorder.handOut(caller, callback as Method, this, results)
-        }
-        return Reflect.apply(connect, pool, args)
-      }
-      const connecting = Reflect.apply(connect, pool, args)
-      if (!isThenable(connecting)) {
-        wait.end()
-        return connecting
-      }
-      return connecting.then((client) => {
-        this.#over(wait, undefined, client)
-        return client
-      }, (error: unknown) => {
-        this.#over(wait, error ?? new Error('it was given no reason'), undefined)
-        throw error
-      })
-    } catch (error) {
-      wait.end()
-      throw error
-    }
+  succeeded (wait: Activity, client: unknown): void {
+    this.recorder.acquired(wait, this.#connections.acquiredAt(client))
+  }
+
+  failed (wait: Activity, error: unknown): void {
+    this.recorder.acquireFailed(wait, error)
+    if (hasTimedOut(error)) this.#expectLate()
   }
 
   restore (): void {
     this.#restore?.()
-  }
-
-  #over (wait: ReturnType<Recorder['waitBegan']>, error: unknown, client: unknown): void {
-    if (!error) return this.#recorder.acquired(wait, this.#connections.acquiredAt(client))
-    this.#recorder.acquireFailed(wait, error)
-    if (hasTimedOut(error)) this.#expectLate()
   }
 
   /**
@@ -145,4 +116,38 @@ class Waiting {
       return acquire.apply(this, args)
     })
   }
+}
+
+/** Sends a request for a connection on. */
+function observeAcquire (acquiring: Acquiring, pool: Pool, connect: Method, args: unknown[]): unknown {
+  const { recorder } = acquiring
+  const wait = recorder.waitBegan()
+  const callback = args[0]
+  if (typeof callback === 'function') {
+    const caller = recorder.caller()
+    args[0] = function (this: unknown, ...results: unknown[]) {
+      if (results[0]) acquiring.failed(wait, results[0])
+      else acquiring.succeeded(wait, results[1])
+      return recorder.handOut(caller, callback as Method, this, results)
+    }
+  }
+  let connecting
+  try {
+    connecting = Reflect.apply(connect, pool, args)
+  } catch (error) {
+    wait.end()
+    throw error
+  }
+  if (typeof callback === 'function') return connecting
+  if (!isThenable(connecting)) {
+    wait.end()
+    return connecting
+  }
+  return connecting.then((client) => {
+    acquiring.succeeded(wait, client)
+    return client
+  }, (error: unknown) => {
+    acquiring.failed(wait, error)
+    throw error
+  })
 }

@@ -1,5 +1,5 @@
 import { isSubmittable, isThenable, type Client, type Method } from './driver.js'
-import type { Recorder, Started } from './recorder.js'
+import type { Recorder } from './recorder.js'
 import { watchSubmittable } from './submittable.js'
 
 /**
@@ -11,47 +11,38 @@ export function observeQuery (recorder: Recorder, client: Client, send: Method, 
   if (typeof query !== 'string' && (typeof query !== 'object' || query === null)) return Reflect.apply(send, client, args)
   const started = recorder.queryStarted(client, query)
   if (started === undefined) return Reflect.apply(send, client, args)
-  if (typeof query === 'object' && isSubmittable(query)) {
-    watchSubmittable(recorder, started, query)
-    return sent(send, client, args, started)
-  }
-
-  const at = callbackAt(args)
-  if (at === undefined) {
-    const back = sent(send, client, args, started)
-    if (!isThenable(back)) {
-      // It answers neither with a promise nor to a callback, so nobody learns of its end.
-      started.end()
-      return back
+  const at = typeof query === 'object' && isSubmittable(query) ? watchSubmittable(recorder, started, query) : callbackAt(args)
+  if (typeof at === 'number') {
+    const callback = (at === 0 ? (query as { callback: unknown }).callback : args[at]) as Method
+    const ended = function (this: unknown, ...results: unknown[]) {
+      if (results[0]) recorder.queryFailed(started, results[0], recorder.now())
+      else recorder.querySucceeded(started, results[1])
+      return Reflect.apply(callback, this, results)
     }
-    // One chain, no side branch: a rejection that nobody handles stays one, and keeps its async stack.
-    return back.then((result) => {
-      recorder.querySucceeded(started, result)
-      return result
-    }, (error: unknown) => {
-      recorder.queryFailed(started, error, recorder.now())
-      throw error
-    })
+    args[at] = at === 0 ? withCallback(query as object, ended) : ended
   }
-
-  const callback = at === 0 ? (query as { callback: unknown }).callback : args[at]
-  const ended = function (this: unknown, ...results: unknown[]) {
-    if (results[0]) recorder.queryFailed(started, results[0], recorder.now())
-    else recorder.querySucceeded(started, results[1])
-    return Reflect.apply(callback as Method, this, results)
-  }
-  args[at] = at === 0 ? withCallback(query as object, ended) : ended
-  return sent(send, client, args, started)
-}
-
-/** Sends a query; one that is refused at once is none under way. */
-function sent (send: Method, client: Client, args: unknown[], started: Started): unknown {
+  let sent
   try {
-    return Reflect.apply(send, client, args)
+    sent = Reflect.apply(send, client, args)
   } catch (error) {
+    // What is refused at once is not under way.
     started.end()
     throw error
   }
+  if (at !== undefined) return sent
+  if (!isThenable(sent)) {
+    // It answers neither with a promise nor to a callback, so nobody learns of its end.
+    started.end()
+    return sent
+  }
+  // One chain, no side branch: a rejection that nobody handles stays one, and keeps its async stack.
+  return sent.then((result) => {
+    recorder.querySucceeded(started, result)
+    return result
+  }, (error: unknown) => {
+    recorder.queryFailed(started, error, recorder.now())
+    throw error
+  })
 }
 
 /**

@@ -17,8 +17,15 @@ export interface Caller {
 
 /** A query under way. */
 export class Started extends Activity {
-  constructor (readonly operation: Operation, readonly caller: Caller, readonly client: Client, at: number) {
+  declare readonly operation: Operation
+  declare readonly caller: Caller
+  declare readonly client: Client
+
+  constructor (operation: Operation, caller: Caller, client: Client, at: number) {
     super(at)
+    this.operation = operation
+    this.caller = caller
+    this.client = client
   }
 }
 

@@ -8,13 +8,14 @@ type Handler = 'handleError' | 'handleDataRow' | 'handleCommandComplete' | 'hand
  * Records how a query ends that speaks the protocol itself, by listening in on what its client tells it. A cursor's duration is
  * its whole life, the time its reader takes included.
  */
-export function watchSubmittable (recorder: Recorder, started: Started, query: Submittable): void {
+export function watchSubmittable (recorder: Recorder, started: Started, query: Submittable): 'watched' {
   try {
     if (!new Watch(recorder, started).start(query)) started.end()
   } catch (error) {
     started.end()
     recorder.trouble.report('pg', error)
   }
+  return 'watched'
 }
 
 class Watch {

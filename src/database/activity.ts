@@ -3,12 +3,17 @@ import type { Open, OpenList } from '../open-list.js'
 
 /** One thing that goes on at a database: a query, a wait for a connection, the use of one. */
 export class Activity implements Open<Activity> {
-  list: OpenList<Activity> | undefined = undefined
-  older: Activity | undefined = undefined
-  newer: Activity | undefined = undefined
+  // Declared, so that a query is not made field by field.
+  declare list: OpenList<Activity> | undefined
+  declare older: Activity | undefined
+  declare newer: Activity | undefined
+  /** When it began, in milliseconds of performance.now(). */
+  declare at: number
 
-  /** @param at when it began, in milliseconds of performance.now() */
-  constructor (public at: number) {}
+  constructor (at: number) {
+    this.at = at
+    this.list = this.older = this.newer = undefined
+  }
 
   /** It is over, or of no interest any more. */
   end (): void {
