@@ -49,14 +49,15 @@ export class Connections {
     this.#recorder.connectionClosed()
   }
 
-  /** The client was taken out of its pool. */
-  acquired (client: Client): void {
+  /** The client was taken out of its pool. @returns whether it is known */
+  acquired (client: Client): boolean {
     const connection = this.#known.get(client)
-    if (connection === undefined) return
+    if (connection === undefined) return false
     connection.end()
-    if (connection.unclaimed) return
+    if (connection.unclaimed) return true
     connection.at = this.#recorder.now()
     this.#recorder.metrics.uses.add(connection)
+    return true
   }
 
   /** The client will be taken out, and by nobody who uses it. */

@@ -32,8 +32,9 @@ export function instrument (pool: Pool, scope: DatabaseScope): () => void {
 
   function acquired (client: Client): void {
     try {
-      if (!connections.has(client)) clients.met(client)
       if (pool.options?.maxLifetimeSeconds && pool._expired?.has(client)) connections.unclaimed(client)
+      if (connections.acquired(client)) return
+      clients.met(client)
       connections.acquired(client)
     } catch (error) {
       recorder.trouble.report('pg', error)
