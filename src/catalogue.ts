@@ -110,7 +110,7 @@ export interface Scope {
    */
   nativeHistograms?: boolean | number | NativeHistograms | undefined
   /**
-   * Where exemplars come from: true is the active span of OpenTelemetry, where `@opentelemetry/api` is installed and the trace is sampled;
+   * Where exemplars come from: true is the active span of an OpenTelemetry SDK, where the trace is sampled;
    * a function gives their labels itself. Default: true.
    */
   exemplars?: boolean | ExemplarSource | undefined

@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module'
 import type { Scope } from './catalogue.js'
 import { show } from './errors.js'
 import { MOST_EXEMPLAR_CHARACTERS, isLabelName, type Labels } from './metrics/index.js'
@@ -21,7 +20,9 @@ export interface SpanContext {
   readonly traceFlags: number
 }
 
-type ActiveSpan = () => { spanContext (): SpanContext } | undefined
+interface Span {
+  spanContext (): SpanContext
+}
 
 const SAMPLED = 1
 const SOURCE = 'exemplars'
@@ -29,21 +30,21 @@ const SOURCE = 'exemplars'
 /** Where exemplars come from: the active span of OpenTelemetry, or a function of the user's. No method throws. */
 export class Exemplars<Of = void> {
   readonly #source: ExemplarSource<Of> | undefined
-  readonly #activeSpan: ActiveSpan | undefined
+  readonly #ofActiveSpan: boolean
   readonly #trouble: Trouble
 
   /** @param option true, the default: the active span; false: nowhere; a function: that and nothing else */
   constructor (option: boolean | ExemplarSource<Of> | undefined, trouble: Trouble) {
     this.#source = typeof option === 'function' ? option : undefined
-    this.#activeSpan = option === true || option === undefined ? activeSpan(trouble) : undefined
+    this.#ofActiveSpan = option === true || option === undefined
     this.#trouble = trouble
   }
 
   /** The span that is active here, if its trace is sampled. */
   span (): SpanContext | undefined {
-    if (this.#activeSpan === undefined) return undefined
+    if (!this.#ofActiveSpan) return undefined
     try {
-      const span = this.#activeSpan()?.spanContext()
+      const span = activeSpan()?.spanContext()
       return span !== undefined && (span.traceFlags & SAMPLED) === SAMPLED ? span : undefined
     } catch (error) {
       this.#trouble.report(SOURCE, error)
@@ -112,18 +113,18 @@ function labelSet (given: unknown): Labels | undefined {
   return characters === 0 ? undefined : Object.freeze(labels)
 }
 
-let api: ActiveSpan | null | undefined
+/** What `@opentelemetry/api` 1.x keeps of an SDK under its global symbol (its internal/global-utils.js), nothing before one is registered. */
+interface TelemetryGlobal {
+  readonly context?: { active (): { getValue (key: symbol): unknown } }
+}
 
-/** `trace.getActiveSpan` of @opentelemetry/api, which is loaded when the first asks; undefined where it is not installed. */
-function activeSpan (trouble: Trouble): ActiveSpan | undefined {
-  if (api === undefined) {
-    api = null
-    try {
-      const { trace } = createRequire(import.meta.url)('@opentelemetry/api') as { trace?: { getActiveSpan?: ActiveSpan } }
-      api = trace?.getActiveSpan ?? null
-    } catch (error) {
-      if ((error as { code?: unknown }).code !== 'MODULE_NOT_FOUND') trouble.report(SOURCE, error)
-    }
-  }
-  return api ?? undefined
+/** Where every copy of `@opentelemetry/api` 1.x looks for the SDK, bundled or not. */
+const TELEMETRY = Symbol.for('opentelemetry.js.api.1')
+/** The key of the span in a context (its trace/context-utils.js). */
+const SPAN = Symbol.for('OpenTelemetry Context Key SPAN')
+
+/** What `trace.getActiveSpan()` of `@opentelemetry/api` gives, without a module that a bundler might not find. */
+function activeSpan (): Span | undefined {
+  const { context } = (globalThis as { [TELEMETRY]?: TelemetryGlobal })[TELEMETRY] ?? {}
+  return context?.active().getValue(SPAN) as Span | undefined
 }

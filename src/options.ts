@@ -57,7 +57,7 @@ export interface MetricsPluginOptions {
   nativeHistograms?: Scope['nativeHistograms']
   /**
    * Where the exemplars of the HTTP histograms come from: true is the OpenTelemetry span that is active when a request comes in, where
-   * `@opentelemetry/api` is installed and the trace is sampled; a function of the request gives their labels itself. Default: true.
+   * the trace is sampled; a function of the request gives their labels itself. Default: true.
    */
   exemplars?: boolean | ExemplarSource<FastifyRequest>
 }

@@ -12,6 +12,7 @@ import { DataSource } from 'typeorm'
 import { instrumentPg, instrumentPool, type PgOptions } from '../adapters/pg.js'
 import { instrumentDataSource } from '../adapters/typeorm.js'
 import { catalogue, type Definition, type Histogram, type Labels, type MetricsPluginOptions, type RegistryLike } from '../src/index.js'
+import { QueryExemplars } from '../src/exemplars.js'
 import { HTTP_METRICS } from '../src/http/families.js'
 import { exchange, open, service } from './support/http.js'
 import { startPostgres } from './support/postgres.js'
@@ -95,29 +96,42 @@ t.test('a tracer', async (t) => {
       toString: () => 'by name'
     }
   })
+  const early = new QueryExemplars({ registry: new Registry() })
+  t.equal(early.here(), undefined)
   provider.register()
   t.ok(inSpan(() => trace.getActiveSpan()).result, 'is there from now on')
+  const { labels, result } = inSpan(() => early.here())
+  t.same(result, labels, 'also for who asked before')
 })
 
-t.test('where @opentelemetry/api is not installed there are no exemplars and no trouble, even with a tracer', async (t) => {
+t.test('the span is found where @opentelemetry/api cannot be loaded, as in a bundle', async (t) => {
   const node = Module as unknown as { _load (request: string, ...rest: unknown[]): unknown }
   const load = node._load
   t.teardown(() => { node._load = load })
-  let asked = 0
   node._load = function (request, ...rest) {
-    if (request !== '@opentelemetry/api') return load.call(this, request, ...rest)
-    asked++
-    throw Object.assign(new Error('Cannot find module'), { code: 'MODULE_NOT_FOUND' })
+    if (request === '@opentelemetry/api') throw Object.assign(new Error('Cannot find module'), { code: 'MODULE_NOT_FOUND' })
+    return load.call(this, request, ...rest)
   }
   // A copy of its own, that has not asked yet.
   const { QueryExemplars } = await t.mockImport('../src/exemplars.js', {}) as typeof import('../src/exemplars.js')
   const registry = new Registry()
-  for (let i = 0; i < 2; i++) {
-    const exemplars = new QueryExemplars({ registry })
-    t.equal(inSpan(() => exemplars.here()).result, undefined)
-  }
-  t.equal(asked, 1, 'it is looked for once')
+  const { labels, result } = inSpan(() => new QueryExemplars({ registry }).here())
+  t.same(result, labels)
   t.same(await failures(registry), {})
+})
+
+t.test('what stands at the global symbol and is no API costs the exemplar alone', async (t) => {
+  const global = globalThis as { [key: symbol]: unknown }
+  const symbol = Symbol.for('opentelemetry.js.api.1')
+  const api = global[symbol]
+  t.teardown(() => { global[symbol] = api })
+  for (const [other, errors] of [[null, {}], [{ version: '1.9.0' }, {}], [5, {}], [{ context: {} }, { exemplars: 1 }], [{ context: { active: () => undefined } }, { exemplars: 1 }]]) {
+    const registry = new Registry()
+    const exemplars = new QueryExemplars({ registry })
+    global[symbol] = other
+    t.equal(exemplars.here(), undefined)
+    t.same(await failures(registry), errors)
+  }
 })
 
 t.test('every HTTP histogram has the request\'s own, in one object', async (t) => {

@@ -10,6 +10,8 @@ import type { Exchange, RawResponse } from './exchange.js'
  */
 export type Ending = 'whole' | 'answered' | 'left' | 'incomplete'
 
+/** Bun keeps no head to read a status from, and no word that it was sent but the public one. */
+const KEEPS_HEAD = process.versions['bun'] === undefined
 const NO_ERROR = constants.NGHTTP2_NO_ERROR
 /** By status, in an array, which is read faster than Node's object. */
 const REASONS: ReadonlyArray<string | undefined> = Array.from({ length: 600 }, (_, status) => STATUS_CODES[status])
@@ -37,6 +39,7 @@ export function statusTold (exchange: Exchange): number {
   if (arrival === 'http2') return Number(streamOf(raw as Http2ServerResponse)?.sentHeaders?.[':status'] ?? 0)
   // What inject() gives is the response's status when it ended.
   if (arrival === 'inject') return hasHead(raw) || raw.writableEnded ? validStatus(raw.statusCode) : 0
+  if (!KEEPS_HEAD) return raw.headersSent ? validStatus(raw.statusCode) : told
   return isHeadSent(raw) ? statusIn(raw) : told
 }
 

@@ -1,4 +1,4 @@
-import { subscribe, tracingChannel } from 'node:diagnostics_channel'
+import { subscribe, tracingChannel, unsubscribe } from 'node:diagnostics_channel'
 import { performance } from 'node:perf_hooks'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { shadowMethod } from '../shadow.js'
@@ -31,7 +31,9 @@ interface Outcome {
   error?: unknown
 }
 
-const handlers = tracingChannel<Outcome, Outcome>(CHANNEL)
+type Trace = (handler: Handler, outcome: Outcome, context: RouteContext, ...args: Parameters<Handler>) => unknown
+
+const trace = traceOfNode() ?? traceOfOurs
 const bracketed = new WeakSet<RouteContext>()
 /** Those whose handlers are on the stack, the innermost last: a handler may inject() a request. */
 const running: Exchange[] = []
@@ -58,7 +60,7 @@ export function bracketHandler (request: FastifyRequest): boolean {
 }
 
 function hookOf (symbol: symbol, context: RouteContext): Hook {
-  const call = handlers.traceSync.bind(handlers, context.handler as never, {}, context as never) as Handler
+  const call: Handler = trace.bind(undefined, context.handler, {}, context)
   let next: { readonly exchange: Exchange, readonly contexts: Record<symbol, RouteContext> } | undefined
   const observed: RouteContext = Object.assign(Object.create(Object.getPrototypeOf(context)), context)
   Object.defineProperty(observed, 'handler', {
@@ -83,25 +85,55 @@ function hookOf (symbol: symbol, context: RouteContext): Hook {
   }
 }
 
+/** Node's traceSync(), which tells how a handler returned; undefined in a runtime whose tracing channels are missing or silent. */
+function traceOfNode (): Trace | undefined {
+  const end = `tracing:${CHANNEL}:end`
+  let isHeard = false
+  const hear = () => { isHeard = true }
+  try {
+    const channel = tracingChannel<Outcome, Outcome>(CHANNEL)
+    subscribe(end, hear)
+    channel.traceSync(() => {}, {})
+    unsubscribe(end, hear)
+    if (!isHeard) return undefined
+    subscribe(end, (outcome) => returned(outcome as Outcome))
+    return channel.traceSync.bind(channel) as Trace
+  } catch {
+    return undefined
+  }
+}
+
+/** The same without a channel: one frame of ours is on the handler's stack then. */
+function traceOfOurs (handler: Handler, outcome: Outcome, context: RouteContext, ...args: Parameters<Handler>): unknown {
+  try {
+    return (outcome.result = handler.apply(context, args))
+  } catch (error) {
+    outcome.error = error
+    throw error
+  } finally {
+    returned(outcome)
+  }
+}
+
 /**
  * It ends when its promise settles or, without one, when it returns with the reply sent; where it answers later from a callback, it ends with its response.
  */
-subscribe(`tracing:${CHANNEL}:end`, (message) => {
+function returned (outcome: Outcome): void {
   const exchange = running.pop()
   if (exchange === undefined) return
-  const { result } = message as Outcome
-  ;(message as Outcome).result = undefined
+  const { result } = outcome
+  outcome.result = undefined
   if (exchange.reply?.sent === true && !exchange.raw.writableEnded) exchange.books.hijacked(exchange)
   // A second branch of a promise changes nothing, for Fastify takes its rejection.
   if (result instanceof Promise) {
     const settled = () => exchange.books.handled(exchange)
     result.then(settled, settled)
   } else if (result === undefined) {
-    if ((message as Outcome).error !== undefined || hasAnswered(exchange)) exchange.books.handled(exchange)
-    ;(message as Outcome).error = undefined
+    if (outcome.error !== undefined || hasAnswered(exchange)) exchange.books.handled(exchange)
+    outcome.error = undefined
   } else if (isThenable(result)) atThen(result, () => exchange.books.handled(exchange))
   else exchange.books.handled(exchange)
-})
+}
 
 type Settle = (value: unknown) => unknown
 
