@@ -203,7 +203,8 @@ export function driverErrorType (error: DriverError, certain: boolean): string |
   return mysql(error, name, certain) ?? sqlite(error, name, certain) ?? mssql(error, name, certain) ?? oracle(error, name, certain)
 }
 
-function mysql ({ errno, sqlState, message }: DriverError, code: string, certain: boolean): string | undefined {
+function mysql ({ code: given, errno = given, sqlState, message }: DriverError, code: string, certain: boolean): string | undefined {
+  // What the server says of a connection that is idle, mysql2 puts into the code, as a number.
   const number = typeof errno === 'number' && errno >= 1000 ? errno : 0
   const state = typeof sqlState === 'string' ? sqlState : ''
   if (!certain && state === '' && !/^(?:ER_|PROTOCOL_|CR_)/.test(code)) return undefined
@@ -215,7 +216,7 @@ function mysql ({ errno, sqlState, message }: DriverError, code: string, certain
     (GENERIC_STATES.has(state) ? undefined : conditions.get(state))
   if (condition !== undefined) return condition
   // MariaDB has numbers that mysql2 has no name for.
-  return number > 0 && state !== '' && code === '' ? `ER_${number}` : undefined
+  return number > 0 && code === '' && (state !== '' || errno === given) ? `ER_${number}` : undefined
 }
 
 function sqlite ({ errcode, message }: DriverError, code: string, certain: boolean): string | undefined {

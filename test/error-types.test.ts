@@ -97,6 +97,13 @@ t.test("a message without a code is believed where it is a driver's alone", asyn
   t.equal(driverErrorTypeOf(new QueryFailedError(new TypeError('cannot bind'))), 'TypeError')
 })
 
+t.test('what the server says of an idle connection has its number as code', async (t) => {
+  for (const [code, type] of [[1927, 'admin_shutdown'], [4031, 'idle_session_timeout'], [1129, 'ER_1129']] as const) {
+    t.equal(driverErrorTypeOf(thrown('m', { code, fatal: true })), type)
+    t.equal(errorTypeOf(thrown('m', { code, fatal: true })), 'Error')
+  }
+})
+
 t.test("an application's own fields are no database's", async (t) => {
   for (const fields of [{ number: 2627 }, { number: 515, code: 'E_WALK' }, { errno: 1062 }, { errorNum: 1 }, { errcode: 2067 }, { sqlState: 7 }]) {
     t.equal(errorTypeOf(thrown('m', fields)), (fields as { code?: string }).code ?? 'Error', JSON.stringify(fields))

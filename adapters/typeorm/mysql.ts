@@ -185,11 +185,15 @@ export class MysqlConnections implements Connections {
   /** A connection that is lost while no query runs on it: what a query meets is the query's. */
   #watch (connection: Connection, metrics: DatabaseMetrics): void {
     this.#sources.set(connection, metrics)
+    let isLost = false
     const lost = (error: unknown): void => {
       this.#guard(() => {
         if ((error as { fatal?: unknown } | undefined)?.fatal !== true) return
-        for (const query of metrics.queries) if ((query as Query).connection === connection) return
-        metrics.connectionFailed(driverErrorTypeOf(error))
+        const queries = ([...metrics.queries] as Query[]).filter((query) => query.connection === connection)
+        // mysql2 tells a stream nothing, which then waits for ever.
+        for (const query of queries) query.interrupt?.(error)
+        if (queries.length === 0 && !isLost) metrics.connectionFailed(driverErrorTypeOf(error))
+        isLost = true
       })
     }
     this.#watched = this.#watched.filter((watched) => watched.connection.deref() !== undefined)

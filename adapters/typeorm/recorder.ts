@@ -21,6 +21,8 @@ export class Query extends Activity {
   waits = false
   /** When the database had answered, in milliseconds of performance.now(); subscribers may make the caller wait longer. */
   answeredAt: number | undefined = undefined
+  /** Ends a stream whose connection is lost; undefined for any other query, whose caller is told. */
+  interrupt: ((error: unknown) => void) | undefined = undefined
 
   constructor (readonly text: string, readonly usage: DatabaseUsage | undefined, readonly exemplar: Labels | undefined) {
     super(0)

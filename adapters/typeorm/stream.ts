@@ -23,15 +23,23 @@ export function watchStream (recorder: QueryRecorder, query: Query, stream: unkn
     for (const [event, listener] of listeners) stream.removeListener(event, listener)
     recorder.streamed(query, rows, failure)
   }
+  query.interrupt = ended
   const whole = (): void => { ended() }
   const listeners: Array<readonly [event: string | symbol, listener: (...args: unknown[]) => void]> =
-    [[errorMonitor, (error) => { ended(error ?? new Error('none')) }], ['end', whole], ['close', whole]]
+    [[errorMonitor, (error) => { ended(isDrivers(error) ? error : undefined) }], ['end', whole], ['close', whole]]
   try {
     for (const [event, listener] of listeners) stream.on(event, listener)
   } catch (error) {
     recorder.report(error)
     ended()
   }
+}
+
+/** Whether the database failed, and not that a reader gave up: whoever destroys a stream may give it any error. */
+function isDrivers (error: unknown): boolean {
+  const { code, errno, errorNum } = (typeof error === 'object' && error !== null ? error : {}) as { code?: unknown, errno?: unknown, errorNum?: unknown }
+  if (typeof code === 'string') return code !== 'ABORT_ERR' && !code.startsWith('ERR_')
+  return [code, errno, errorNum].some((number) => typeof number === 'number')
 }
 
 function isStream (value: unknown): value is StreamLike {
