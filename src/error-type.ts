@@ -1,3 +1,4 @@
+import { driverErrorType } from './driver-codes.js'
 import { conditions } from './sqlstate.js'
 
 const SQLSTATE = /^[0-9A-Z]{5}$/
@@ -5,24 +6,53 @@ const CODE = /^[A-Z][A-Z0-9_]{1,63}$/
 const CLASS_NAME = /^[A-Za-z_$][\w$]{0,63}$/
 
 /**
- * What kind of error it is, as a label value: its SQLSTATE's condition name ('unique_violation'), `class_` and the SQLSTATE's
- * class where the condition has no name, else its code ('ECONNREFUSED'), else its class ('TypeError'), else 'Error'.
- * Never its message. Never throws, whatever was thrown.
+ * What kind of error it is, as a label value: the name of its condition in PostgreSQL ('unique_violation'), for errors of other
+ * databases too where one means the same; `class_` and the SQLSTATE's class where the condition has no name; else its code
+ * ('ECONNREFUSED'), else its class ('TypeError'), else 'Error'. TypeORM's wrapper is looked through. Never its message. Never
+ * throws, whatever was thrown.
  */
 export function errorTypeOf (error: unknown): string {
   try {
     if (typeof error !== 'object' || error === null) return 'Error'
-    const { code, constructor } = error as { code?: unknown, constructor?: unknown }
-    if (typeof code === 'string') {
-      const condition = conditions.get(code)
-      if (condition !== undefined) return condition
-      // Five characters may also be a code of Node's, EPIPE; those have no digit, nearly every SQLSTATE has.
-      if (SQLSTATE.test(code) && /\d/.test(code)) return `class_${code.slice(0, 2)}`
-      if (CODE.test(code)) return code
-    }
-    const name = typeof constructor === 'function' ? constructor.name : undefined
-    return typeof name === 'string' && CLASS_NAME.test(name) ? name : 'Error'
+    const thrown = driverErrorOf(error)
+    return (thrown !== error && isObject(thrown) ? codeTypeOf(thrown, true) : undefined) ?? codeTypeOf(error, false) ?? classOf(error)
   } catch {
     return 'Error'
   }
+}
+
+/** The same for what a driver of a database threw, or TypeORM around it: a number or a message of SQLite's alone says enough there. */
+export function driverErrorTypeOf (error: unknown): string {
+  try {
+    const thrown = driverErrorOf(error)
+    return isObject(thrown) ? codeTypeOf(thrown, true) ?? classOf(thrown) : 'Error'
+  } catch {
+    return 'Error'
+  }
+}
+
+/** The driver's own error in TypeORM's QueryFailedError; any other is itself. May throw, where it cannot be read. */
+export function driverErrorOf (error: unknown): unknown {
+  const driverError = isObject(error) ? (error as { driverError?: unknown }).driverError : undefined
+  return isObject(driverError) ? driverError : error
+}
+
+function codeTypeOf (error: object, certain: boolean): string | undefined {
+  const { code } = error as { code?: unknown }
+  if (typeof code === 'string') {
+    const condition = conditions.get(code)
+    if (condition !== undefined) return condition
+    // Five characters may also be a code of Node's, EPIPE; those have no digit, nearly every SQLSTATE has.
+    if (SQLSTATE.test(code) && /\d/.test(code)) return `class_${code.slice(0, 2)}`
+  }
+  return driverErrorType(error, certain) ?? (typeof code === 'string' && CODE.test(code) ? code : undefined)
+}
+
+function classOf ({ constructor }: { readonly constructor: unknown }): string {
+  const name = typeof constructor === 'function' ? constructor.name : undefined
+  return typeof name === 'string' && CLASS_NAME.test(name) ? name : 'Error'
+}
+
+function isObject (value: unknown): value is object {
+  return typeof value === 'object' && value !== null
 }

@@ -1,4 +1,4 @@
-import { DatabaseMetrics, readDatabaseScope, type DatabaseScope } from '../../src/database/metrics.js'
+import { differingOptions, readDatabaseScope, type DatabaseScope } from '../../src/database/metrics.js'
 import { MetricsError, invalidOption } from '../../src/errors.js'
 import { readKnown } from '../../src/given.js'
 import { SCOPE_OPTIONS } from '../../src/scope.js'
@@ -9,10 +9,10 @@ import { instrumentPool, type PgPoolLike } from '../pg.js'
 import { describeTarget } from '../pg/mistaken.js'
 import { MigrationGauges } from './migrations.js'
 import type { ModelTarget } from './models.js'
+import { Observation } from './observation.js'
 import { Pools } from './pools.js'
-import { querySubscriber } from './queries.js'
 import { isDataSource, type DataSourceLike } from './shapes.js'
-import { claimsOf, modelOpsSubscriber, type ModelOpsOptions } from './subscriber.js'
+import { claimsOf, modelOpsSubscriber, type ModelOpsOptions, type ModelOpsSubscriber } from './subscriber.js'
 
 /** The options of instrumentDataSource. */
 export interface InstrumentDataSourceOptions extends DatabaseScope {
@@ -27,21 +27,19 @@ export interface InstrumentDataSourceOptions extends DatabaseScope {
 const INSTRUMENTED = Symbol.for('fastify-prometheus.data-source')
 /** What instrumentPool leaves on a pool. */
 const POOL_UNDO = Symbol.for('fastify-prometheus.pg.undo')
-const VENDORS = new Map([
-  ['postgres', 'postgresql'], ['aurora-postgres', 'postgresql'], ['cockroachdb', 'cockroachdb'], ['mysql', 'mysql'], ['aurora-mysql', 'mysql'],
-  ['mariadb', 'mariadb'], ['mssql', 'mssql'], ['oracle', 'oracle'], ['sap', 'sap'], ['spanner', 'spanner'], ['mongodb', 'mongodb'],
-  ...['sqlite', 'better-sqlite3', 'sqljs', 'cordova', 'expo', 'react-native', 'nativescript', 'capacitor'].map((type) => [type, 'sqlite'] as const)
-])
 /** Their connections come from pools of `pg`. */
 const POOLED = new Set(['postgres', 'cockroachdb'])
 
 /**
  * Measures a TypeORM data source, before or after its `initialize()` and through every later one. On PostgreSQL and CockroachDB
  * its pools are instrumented as `instrumentPool` does, the primary's under the alias, the replicas' under `<alias>-replica-1` and
- * on; a pool that is instrumented already stays as it is. On other drivers TypeORM's query events are measured, which leave out
- * `.stream()`. Its migrations are counted before `initialize()` resolves, after `runMigrations()` and `undoLastMigration()`, and
- * at `refreshMigrations(dataSource)`; not on MongoDB. Give each data source an alias of its own.
- * @returns puts everything back; the same function for a data source that is instrumented already
+ * on; a pool that is instrumented already stays as it is. On other drivers the queries of its query runners are measured, streams
+ * too, those of MySQL's replicas under such aliases, and MySQL's connections that fail are counted; a driver whose queries cannot
+ * be is named in a process warning (FP_WARN_NOT_OBSERVED), as MongoDB's. `dataSource.subscribers` stays the application's. Its
+ * migrations are counted before `initialize()` resolves, after `runMigrations()` and `undoLastMigration()`, and at
+ * `refreshMigrations(dataSource)`; not on MongoDB. Give each data source an alias of its own.
+ * @returns puts everything back. The first call for a data source counts: a later one without options, or with the same, returns
+ * the same function; one with others warns (FP_WARN_OBSERVED_ALREADY) and returns one that does nothing
  * @throws MetricsError FP_ERR_INVALID_TARGET, FP_ERR_INVALID_OPTION, FP_ERR_METRIC_CONFLICT, and FP_ERR_UNKNOWN_MODEL where the
  * data source is initialized and one of `models` is none of its entities
  */
@@ -49,7 +47,14 @@ export function instrumentDataSource (dataSource: DataSourceLike, options: Instr
   if (!isDataSource(dataSource)) {
     throw new MetricsError('FP_ERR_INVALID_TARGET', `instrumentDataSource needs a TypeORM DataSource, got ${describeTarget(dataSource)}`)
   }
-  return (instrumentationOf(dataSource) ?? new Instrumentation(dataSource, readOptions(options))).undo
+  const asked = readOptions(options)
+  const inForce = instrumentationOf(dataSource)
+  if (inForce === undefined) return new Instrumentation(dataSource, asked).undo
+  const differing = [...differingOptions(asked.scope, inForce.options.scope), ...differingOwn(asked, inForce.options)]
+  if (differing.length === 0) return inForce.undo
+  process.emitWarning(`fastify-prometheus: instrumentDataSource was called for a data source that is observed already, with other options (${differing.join(', ')}): ` +
+    'the first call counts, and this one does nothing; undo the first before, or leave one of them out', { code: 'FP_WARN_OBSERVED_ALREADY' })
+  return () => {}
 }
 
 /**
@@ -70,9 +75,11 @@ export async function refreshMigrations (dataSource: DataSourceLike): Promise<vo
 class Instrumentation {
   /** Puts everything back. */
   readonly undo = (): void => { this.#undo() }
+  readonly options: Options
   readonly #dataSource: DataSourceLike
-  /** Ours, that stand in front of the data source's. */
-  readonly #subscribers: readonly object[]
+  /** Counts models. */
+  readonly #operations: ModelOpsSubscriber | undefined
+  readonly #observation: Observation | undefined
   readonly #pools: Pools<PgPoolLike> | undefined
   readonly #migrations: MigrationGauges | undefined
   readonly #trouble: Trouble
@@ -80,30 +87,31 @@ class Instrumentation {
   #active = true
   #initializing = false
 
-  constructor (dataSource: DataSourceLike, { scope, migrations, models, count }: Options) {
+  constructor (dataSource: DataSourceLike, options: Options) {
+    const { scope, migrations = true, models, count } = options
     const { type } = dataSource.options
     const { alias = 'default', registry, prefix, maxSeries } = scope
     const operations = models === undefined ? undefined : modelOpsSubscriber(models, { registry, prefix, maxSeries, count })
     const [unknown] = operations !== undefined && dataSource.isInitialized ? claimsOf(operations)?.unknown(dataSource) ?? [] : []
     if (unknown !== undefined) throw unknown
-    const trouble = new Trouble(scope)
-    const queries = POOLED.has(type) ? undefined : querySubscriber(new DatabaseMetrics(scope, alias, VENDORS.get(type) ?? 'other', false), trouble)
 
+    this.options = options
     this.#dataSource = dataSource
-    this.#trouble = trouble
-    this.#subscribers = [queries, operations].filter((subscriber) => subscriber !== undefined)
+    this.#trouble = new Trouble(scope)
+    this.#operations = operations
+    this.#observation = POOLED.has(type) && operations === undefined ? undefined : new Observation(dataSource, scope, !POOLED.has(type), operations, this.#trouble)
     this.#migrations = migrations && type !== 'mongodb' ? new MigrationGauges(dataSource, scope, alias) : undefined
-    this.#pools = queries !== undefined ? undefined : this.#poolsOf(scope, alias)
+    this.#pools = POOLED.has(type) ? this.#poolsOf(scope, alias) : undefined
     const refresh = (): Promise<void> | undefined => this.#initializing ? undefined : this.refresh()
     this.#restores = [
       shadowMethod(dataSource, 'initialize', (initialize) => this.#initialize(initialize)),
-      shadowMethod(dataSource, 'buildMetadatas', (buildMetadatas) => after(buildMetadatas, () => { this.#attach() })),
+      shadowMethod(dataSource, 'buildMetadatas', (buildMetadatas) => after(buildMetadatas, () => { this.#learn() })),
       shadowMethod(dataSource, 'runMigrations', (runMigrations) => after(runMigrations, refresh, refresh)),
       shadowMethod(dataSource, 'undoLastMigration', (undoLastMigration) => after(undoLastMigration, refresh, refresh))
     ]
     Object.defineProperty(dataSource, INSTRUMENTED, { value: this, configurable: true })
     if (dataSource.isInitialized) {
-      this.#attach()
+      this.#learn()
       this.refresh().catch(() => {})
     }
   }
@@ -134,7 +142,7 @@ class Instrumentation {
     const starting = (): void => { this.#initializing = true }
     const initialized = after(initialize, () => {
       this.#initializing = false
-      this.#attach()
+      this.#learn()
       this.#pools?.instrumentMade()
       return this.refresh()
     }, () => { this.#initializing = false })
@@ -144,16 +152,11 @@ class Instrumentation {
     }
   }
 
-  /**
-   * TypeORM makes the array of subscribers anew at each initialize, before it runs migrations and synchronizes. Ours are the
-   * first in it, so that one that throws does not hide an event from them.
-   */
-  #attach (): void {
+  /** The entities are known: to ours, and to those that the application has pushed. TypeORM makes them anew at each initialize. */
+  #learn (): void {
     if (!this.#active) return
     try {
-      const present = this.#dataSource.subscribers as object[]
-      present.unshift(...this.#subscribers.filter((subscriber) => !present.includes(subscriber)))
-      for (const subscriber of present) claimsOf(subscriber)?.learn(this.#dataSource)
+      for (const subscriber of [this.#operations, ...this.#dataSource.subscribers]) if (subscriber !== undefined) claimsOf(subscriber)?.learn(this.#dataSource)
     } catch (error) {
       this.#trouble.report('typeorm subscribers', error)
     }
@@ -164,8 +167,7 @@ class Instrumentation {
     this.#active = false
     for (const restore of this.#restores) restore()
     this.#pools?.undo()
-    const present = this.#dataSource.subscribers as object[]
-    for (const subscriber of this.#subscribers) if (present.includes(subscriber)) present.splice(present.indexOf(subscriber), 1)
+    this.#observation?.undo()
     this.#migrations?.remove()
     Reflect.deleteProperty(this.#dataSource, INSTRUMENTED)
   }
@@ -192,7 +194,7 @@ function afterwards<R> (more: void | Promise<void>, then: () => R): R | Promise<
 
 interface Options {
   scope: DatabaseScope
-  migrations: boolean
+  migrations: boolean | undefined
   models: ModelTarget | readonly ModelTarget[] | undefined
   count: ModelOpsOptions['count']
 }
@@ -201,10 +203,24 @@ const OPTIONS = ['alias', 'buckets', 'migrations', 'models', 'count', ...SCOPE_O
 
 function readOptions (given: unknown): Options {
   const options = readKnown('instrumentDataSource', given, OPTIONS, databaseSpellings)
-  const { migrations = true, models, count, ...scope } = options
-  if (typeof migrations !== 'boolean') throw invalidOption('instrumentDataSource', 'migrations', 'true or false', migrations)
+  const { migrations, models, count, ...scope } = options
+  if (migrations !== undefined && typeof migrations !== 'boolean') throw invalidOption('instrumentDataSource', 'migrations', 'true or false', migrations)
   // What modelOpsSubscriber is given, it checks itself.
   return { scope: readDatabaseScope('instrumentDataSource', scope), migrations, models: models as Options['models'], count: count as Options['count'] }
+}
+
+/** The names of the options of a data source alone that were given and differ from those in force. */
+function differingOwn ({ migrations, models, count }: Options, inForce: Options): string[] {
+  const names: string[] = []
+  if (migrations !== undefined && migrations !== (inForce.migrations ?? true)) names.push('migrations')
+  if (models !== undefined && !areSame(models, inForce.models)) names.push('models')
+  if (count !== undefined && count !== (inForce.count ?? 'committed')) names.push('count')
+  return names
+}
+
+function areSame (asked: unknown, inForce: unknown): boolean {
+  const [some, others] = [asked, inForce].map((models) => Array.isArray(models) ? models as unknown[] : [models]) as [unknown[], unknown[]]
+  return some.length === others.length && some.every((model) => others.includes(model))
 }
 
 function instrumentationOf (dataSource: DataSourceLike): Instrumentation | undefined {

@@ -1,77 +1,124 @@
-import { performance } from 'node:perf_hooks'
-import { errorTypeOf } from '../../src/error-type.js'
 import type { DatabaseMetrics } from '../../src/database/metrics.js'
-import { operationOf, type Operation } from '../../src/database/operation.js'
-import type { Trouble } from '../../src/trouble.js'
-import type { Labels } from '../../src/metrics/index.js'
-import { currentUsage, type DatabaseUsage } from '../../src/usage.js'
-import type { QueryEventLike, QueryResultEventLike } from './shapes.js'
+import type { Method } from '../../src/shadow.js'
+import { Layer, type Over } from './layer.js'
+import type { Query, QueryRecorder } from './recorder.js'
+import { isQueryResult } from './rows.js'
+import type { QueryRunnerLike } from './shapes.js'
+import { watchStream } from './stream.js'
 
-interface Running {
-  readonly query: string
-  readonly usage: DatabaseUsage | undefined
-  readonly exemplar: Labels | undefined
-  readonly start: number
+/** The connections that queries run on. */
+export interface Connections {
+  /** The query that is being sent, whose connection is asked for meanwhile. */
+  opening: Query | undefined
+  /** Where a runner's connection leads; undefined while it has none. */
+  of (runner: QueryRunnerLike): DatabaseMetrics | undefined
+  connectionOf (runner: QueryRunnerLike): object | undefined
 }
 
-/** Queries of one runner that may run at once; what is older has ended unseen, because another subscriber threw. */
-const MOST_RUNNING = 1000
+/** Connections that cannot be told apart, or need not be. */
+export class OneConnection implements Connections {
+  opening: Query | undefined = undefined
+  readonly #metrics: DatabaseMetrics
 
-/** A subscriber that measures queries, for the drivers whose connections cannot be. */
-export interface QuerySubscriber {
-  beforeQuery (event: QueryEventLike): void
-  afterQuery (event: QueryResultEventLike): void
-}
+  constructor (metrics: DatabaseMetrics) {
+    this.#metrics = metrics
+  }
 
-/**
- * Measures each query from TypeORM's own events, with a clock of ours: TypeORM's `executionTime` is in whole milliseconds and
- * missing on failure. An event that comes twice, because another subscriber threw, counts once.
- */
-export function querySubscriber (metrics: DatabaseMetrics, trouble: Trouble): QuerySubscriber {
-  const running = new WeakMap<object, Running[]>()
-  return {
-    beforeQuery ({ query, queryRunner }) {
-      try {
-        let queries = running.get(queryRunner)
-        if (queries === undefined) running.set(queryRunner, queries = [])
-        if (queries.length >= MOST_RUNNING) queries.shift()
-        queries.push({ query, usage: currentUsage(), exemplar: metrics.exemplar(), start: performance.now() })
-      } catch (error) {
-        trouble.report('typeorm queries', error)
-      }
-    },
-    afterQuery ({ query, queryRunner, success, error, rawResults }) {
-      try {
-        const end = performance.now()
-        const queries = running.get(queryRunner) ?? []
-        // The latest of that text: with several at once the sum is the same, and one that never ended does not lengthen the next.
-        let at = queries.length - 1
-        while (at >= 0 && queries[at]?.query !== query) at--
-        const [ended] = at < 0 ? [] : queries.splice(at, 1)
-        if (ended === undefined) return
-        const seconds = (end - ended.start) / 1000
-        const operation = operationOf(query)
-        metrics.query(operation, seconds, ended.exemplar)
-        if (ended.usage !== undefined) {
-          ended.usage.queries += 1
-          ended.usage.seconds += seconds
-        }
-        if (!success) return metrics.queryFailed(errorTypeOf(error))
-        const rows = rowsOf(operation, rawResults)
-        if (rows !== undefined) metrics.rows(operation, rows)
-      } catch (trouble_) {
-        trouble.report('typeorm queries', trouble_)
-      }
-    }
+  of (): DatabaseMetrics {
+    return this.#metrics
+  }
+
+  connectionOf (): undefined {
+    return undefined
   }
 }
 
-/** Rows returned or changed, where the driver says so: an array of rows, mysql2's `affectedRows`, oracledb's `rowsAffected`. */
-function rowsOf (operation: Operation, raw: unknown): number | undefined {
-  // SQLite answers a change without RETURNING with no rows, and does not say how many it changed.
-  if (Array.isArray(raw)) return operation === 'select' || raw.length > 0 ? raw.length : undefined
-  if (typeof raw !== 'object' || raw === null) return undefined
-  const { affectedRows, rowsAffected } = raw as { affectedRows?: unknown, rowsAffected?: unknown }
-  const changed = affectedRows ?? rowsAffected
-  return typeof changed === 'number' ? changed : undefined
+/** Told of a query's end, with what TypeORM's own event would have. */
+export type QueryEnded = (runner: QueryRunnerLike, args: readonly unknown[], success: boolean, result: unknown) => void
+
+/**
+ * Methods over those of query runners, that record the queries that go through them.
+ * @param structured whether to ask the runner for TypeORM's QueryResult, and give its `raw` to a caller who did not
+ * @param ended called after each query
+ */
+export function queryLayer (recorder: QueryRecorder, connections: Connections, structured: boolean, ended: QueryEnded): Layer {
+  const over = (observe: typeof observeQuery): Over => (below) => function (this: unknown, ...args) {
+    const runner = this as QueryRunnerLike
+    if (!recorder.active || typeof args[0] !== 'string' || runner.isReleased === true) return Reflect.apply(below(), runner, args)
+    const query = recorder.asked(runner, args[0])
+    return query === undefined ? Reflect.apply(below(), runner, args) : observe(recorder, connections, runner, query, below(), args, structured, ended)
+  }
+  return new Layer(new Map([['query', over(observeQuery)], ['stream', over(observeStream)]]))
+}
+
+function observeQuery (
+  recorder: QueryRecorder, connections: Connections, runner: QueryRunnerLike, query: Query, method: Method, args: unknown[], structured: boolean, ended: QueryEnded
+): unknown {
+  const unwraps = structured && args[2] !== true
+  const sent = send(recorder, connections, runner, query, method, unwraps ? [args[0], args[1], true] : args)
+  if (!(sent instanceof Promise)) {
+    // A double in a test may answer at once.
+    recorder.succeeded(query, sent)
+    return given(unwraps, sent)
+  }
+  // One chain, no side branch: a rejection that nobody handles stays one, and keeps its async stack.
+  return sent.then((result: unknown) => {
+    query.metrics = connections.of(runner) ?? query.metrics
+    recorder.succeeded(query, result)
+    ended(runner, args, true, result)
+    return given(unwraps, result)
+  }, (error: unknown) => {
+    failed(recorder, connections, runner, query, error)
+    ended(runner, args, false, error)
+    throw error
+  })
+}
+
+/** A stream that is read, given up or fails is one query, with all the time its reader takes. */
+function observeStream (recorder: QueryRecorder, connections: Connections, runner: QueryRunnerLike, query: Query, method: Method, args: unknown[]): unknown {
+  const sent = send(recorder, connections, runner, query, method, args)
+  if (!(sent instanceof Promise)) {
+    watchStream(recorder, query, sent)
+    return sent
+  }
+  return sent.then((stream: unknown) => {
+    query.metrics = connections.of(runner) ?? query.metrics
+    watchStream(recorder, query, stream)
+    return stream
+  }, (error: unknown) => {
+    failed(recorder, connections, runner, query, error)
+    throw error
+  })
+}
+
+/** Sends a query. It begins when it has a connection: now, or when the one that it asks for meanwhile is there. */
+function send (recorder: QueryRecorder, connections: Connections, runner: QueryRunnerLike, query: Query, method: Method, args: unknown[]): unknown {
+  const metrics = connections.of(runner)
+  const { opening } = connections
+  let sent: unknown
+  if (metrics !== undefined) recorder.began(query, metrics, connections.connectionOf(runner))
+  else connections.opening = query
+  try {
+    sent = Reflect.apply(method, runner, args)
+  } catch (error) {
+    failed(recorder, connections, runner, query, error)
+    throw error
+  } finally {
+    connections.opening = opening
+  }
+  // Another query of the runner has asked for the connection already.
+  if (query.metrics === undefined && !query.waits) recorder.began(query, recorder.primary)
+  return sent
+}
+
+function failed (recorder: QueryRecorder, connections: Connections, runner: QueryRunnerLike, query: Query, error: unknown): void {
+  const metrics = connections.of(runner)
+  // Without a connection there was no query; that is counted where it was asked for.
+  if (metrics === undefined) return recorder.dropped(query)
+  query.metrics = metrics
+  recorder.failed(query, error)
+}
+
+function given (unwraps: boolean, result: unknown): unknown {
+  return unwraps && isQueryResult(result) ? result.raw : result
 }

@@ -40,6 +40,9 @@ export interface QueryRunnerLike {
   readonly isTransactionActive: boolean
   /** Transactions and savepoints that TypeORM itself has open; protected in TypeORM's types. */
   readonly transactionDepth?: number
+  readonly isReleased?: boolean
+  /** The driver's connection, once it has one. */
+  readonly databaseConnection?: object | undefined
 }
 
 /** What every event carries. Before 1.0 the data source is under `connection`. */
@@ -65,6 +68,8 @@ export interface QueryResultEventLike extends QueryEventLike {
   readonly success: boolean
   readonly rawResults?: unknown
   readonly error?: unknown
+  /** Rows changed, where TypeORM sends no event and its result says so. */
+  readonly affected?: number | undefined
 }
 
 /** The data source of an event. */

@@ -1,0 +1,181 @@
+import { performance } from 'node:perf_hooks'
+import { Activity, secondsBetween } from '../../src/database/activity.js'
+import { Gauges } from '../../src/database/gauges.js'
+import { DatabaseMetrics, type DatabaseScope } from '../../src/database/metrics.js'
+import { operationOf } from '../../src/database/operation.js'
+import { driverErrorOf, driverErrorTypeOf } from '../../src/error-type.js'
+import type { Labels } from '../../src/metrics/index.js'
+import type { Trouble } from '../../src/trouble.js'
+import { currentUsage, type DatabaseUsage } from '../../src/usage.js'
+import { rowsOf } from './rows.js'
+
+const SOURCE = 'typeorm queries'
+
+/** A query, from the call that asks for it to its end. */
+export class Query extends Activity {
+  /** Where it runs; undefined until it has its connection. */
+  metrics: DatabaseMetrics | undefined = undefined
+  /** The connection it runs on, where that is known. */
+  connection: object | undefined = undefined
+  /** Whether it waits for a connection that was asked for. */
+  waits = false
+  /** When the database had answered, in milliseconds of performance.now(); subscribers may make the caller wait longer. */
+  answeredAt: number | undefined = undefined
+  /** Ends a stream whose connection is lost; undefined for any other query, whose caller is told. */
+  interrupt: ((error: unknown) => void) | undefined = undefined
+
+  constructor (readonly text: string, readonly usage: DatabaseUsage | undefined, readonly exemplar: Labels | undefined) {
+    super(0)
+  }
+}
+
+/** Writes what queries do to the metrics of the connection they run on. No method throws. */
+export class QueryRecorder {
+  /** Whether anything is observed; false after undo. */
+  active = true
+  readonly #trouble: Trouble
+  readonly #scope: DatabaseScope
+  readonly #vendor: string
+  readonly #isThere: () => boolean
+  readonly #primary: DatabaseMetrics
+  readonly #replicas: DatabaseMetrics[] = []
+  readonly #gauges: Gauges[] = []
+  /** The query that each query runner was given last. */
+  readonly #latest = new WeakMap<object, Query>()
+  /** Errors that subscribers of the application have thrown, and whether the query had run then. */
+  readonly #subscribersErrors = new WeakMap<object, { readonly ran: boolean }>()
+
+  /**
+   * @param isThere whether the data source still is
+   * @throws MetricsError FP_ERR_METRIC_CONFLICT
+   */
+  constructor (scope: DatabaseScope, vendor: string, isThere: () => boolean, trouble: Trouble) {
+    this.#scope = scope
+    this.#vendor = vendor
+    this.#isThere = isThere
+    this.#trouble = trouble
+    this.#primary = this.#metricsOf(scope.alias ?? 'default')
+  }
+
+  get primary (): DatabaseMetrics {
+    return this.#primary
+  }
+
+  /** @param number 0 for the first */
+  replica (number: number): DatabaseMetrics {
+    return (this.#replicas[number] ??= this.#metricsOf(`${this.#scope.alias ?? 'default'}-replica-${number + 1}`))
+  }
+
+  /** Somebody asks for a query; undefined where that cannot be said. */
+  asked (runner: object, text: string): Query | undefined {
+    try {
+      const query = new Query(text, currentUsage(), this.#primary.exemplar())
+      this.#latest.set(runner, query)
+      return query
+    } catch (error) {
+      this.#trouble.report(SOURCE, error)
+      return undefined
+    }
+  }
+
+  /** The one place where a query begins. */
+  began (query: Query, metrics: DatabaseMetrics, connection?: object): void {
+    query.metrics = metrics
+    query.connection = connection
+    query.at = performance.now()
+    metrics.queries.add(query)
+  }
+
+  /** The database has answered a query of a runner, well or not. */
+  answered (runner: object, text: unknown): void {
+    const query = this.#latest.get(runner)
+    // Where several run at once the others end when their callers hear of it.
+    if (query !== undefined && query.text === text) query.answeredAt ??= performance.now()
+  }
+
+  /** @param ran whether the query had run when a subscriber of the application threw this */
+  subscriberThrew (error: unknown, ran: boolean): void {
+    if (typeof error === 'object' && error !== null) this.#subscribersErrors.set(error, { ran })
+  }
+
+  /** @param result what the runner gave, or TypeORM's QueryResult */
+  succeeded (query: Query, result: unknown): void {
+    try {
+      const operation = operationOf(query.text)
+      this.#ended(query, operation)
+      const rows = rowsOf(operation, result)
+      if (rows !== undefined) query.metrics?.rows(operation, rows)
+    } catch (error) {
+      this.#trouble.report(SOURCE, error)
+    }
+  }
+
+  /** @param rows how many a stream gave */
+  streamed (query: Query, rows: number, failure?: unknown): void {
+    try {
+      const operation = operationOf(query.text)
+      this.#ended(query, operation)
+      query.metrics?.rows(operation, rows)
+      if (failure !== undefined) query.metrics?.queryFailed(driverErrorTypeOf(failure))
+    } catch (error) {
+      this.#trouble.report(SOURCE, error)
+    }
+  }
+
+  failed (query: Query, reason: unknown): void {
+    try {
+      const thrown = driverErrorOf(reason)
+      const subscribers = typeof thrown === 'object' && thrown !== null ? this.#subscribersErrors.get(thrown) : undefined
+      if (subscribers?.ran === false || isRefusal(reason)) return this.dropped(query)
+      this.#ended(query, operationOf(query.text))
+      if (subscribers === undefined) query.metrics?.queryFailed(driverErrorTypeOf(thrown))
+    } catch (error) {
+      this.#trouble.report(SOURCE, error)
+    }
+  }
+
+  /** A query never reached the database. */
+  dropped (query: Query): void {
+    query.end()
+  }
+
+  report (error: unknown): void {
+    this.#trouble.report(SOURCE, error)
+  }
+
+  /** Ends all of it. */
+  undo (): void {
+    this.active = false
+    for (const gauges of this.#gauges) gauges.end()
+  }
+
+  /** The one place where a query that has begun ends. */
+  #ended (query: Query, operation: ReturnType<typeof operationOf>): void {
+    const { metrics, usage } = query
+    query.end()
+    if (metrics === undefined) return
+    const seconds = secondsBetween(query.at, query.answeredAt ?? performance.now())
+    if (usage !== undefined) {
+      usage.queries += 1
+      usage.seconds += seconds
+    }
+    metrics.query(operation, seconds, query.exemplar)
+  }
+
+  #metricsOf (alias: string): DatabaseMetrics {
+    const metrics = new DatabaseMetrics(this.#scope, alias, this.#vendor, false)
+    const gauges = new Gauges(this.#scope, { alias, vendor: this.#vendor }, this.#isThere, (error) => { this.report(error) })
+    metrics.showQueries(gauges)
+    this.#gauges.push(gauges)
+    return metrics
+  }
+}
+
+/** Whether TypeORM itself refused a query, as for a runner that is released: its own errors carry no driver's, QueryFailedError does. */
+function isRefusal (reason: unknown): boolean {
+  if (typeof reason !== 'object' || reason === null || driverErrorOf(reason) !== reason) return false
+  for (let prototype = Reflect.getPrototypeOf(reason); prototype !== null; prototype = Reflect.getPrototypeOf(prototype)) {
+    if ((prototype as { constructor?: { name?: unknown } }).constructor?.name === 'TypeORMError') return true
+  }
+  return false
+}
