@@ -32,10 +32,11 @@ export function instrument (pool: Pool, scope: DatabaseScope): () => void {
 
   function acquired (client: Client): void {
     try {
-      if (pool.options?.maxLifetimeSeconds && pool._expired?.has(client)) connections.unclaimed(client)
+      const isOnlyRemoved = pool.options?.maxLifetimeSeconds && pool._expired?.has(client)
+      if (isOnlyRemoved) connections.unclaimed(client)
       if (connections.acquired(client)) return
       clients.met(client)
-      connections.acquired(client)
+      if (!isOnlyRemoved) connections.acquired(client)
     } catch (error) {
       recorder.trouble.report('pg', error)
     }
