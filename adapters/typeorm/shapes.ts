@@ -28,6 +28,10 @@ export interface EntityMetadataLike {
   readonly tableType: string
   readonly isJunction: boolean
   readonly parentEntityMetadata?: EntityMetadataLike | undefined
+  /** Under single-table inheritance, those of the children. */
+  readonly childEntityMetadatas?: readonly object[]
+  /** The table with its schema and database: 'public.dog'. */
+  readonly tablePath?: string
 }
 
 /** An `EntitySchema`. */
@@ -52,7 +56,9 @@ export interface EventLike {
 /** An operation on an entity. */
 export interface EntityEventLike extends EventLike {
   readonly metadata: EntityMetadataLike
+  /** Undefined where a query builder deletes by criteria. */
   readonly entity?: unknown
+  readonly entityId?: unknown
 }
 
 /** A query that is about to run. */
@@ -64,6 +70,8 @@ export interface QueryEventLike extends EventLike {
 export interface QueryResultEventLike extends QueryEventLike {
   readonly success: boolean
   readonly rawResults?: unknown
+  /** Rows changed, where whoever tells of the query knows more than TypeORM's own event says. */
+  readonly affected?: number | undefined
   readonly error?: unknown
 }
 
