@@ -1,6 +1,6 @@
 import { operationOf, type Operation } from '../../src/database/operation.js'
 import { rowsOf } from './rows.js'
-import type { EntityEventLike, QueryResultEventLike } from './shapes.js'
+import type { EntityEventLike, EntityMetadataLike, QueryResultEventLike } from './shapes.js'
 
 /** What is counted of a model. */
 export type ModelOperation = 'insert' | 'upsert' | 'update' | 'delete' | 'softDelete' | 'restore'
@@ -19,6 +19,9 @@ interface Change {
   readonly table: string | undefined
   /** Undefined where the driver does not say. */
   readonly rows: number | undefined
+  /** Of an update or delete: under single-table inheritance they tell whose it is. */
+  readonly query: string
+  readonly lastParameter: unknown
   /** Whether an event comes for each row that was to be written, be it written or not. */
   readonly tolerant: boolean
   /** How many in a row were the same. */
@@ -28,6 +31,7 @@ interface Change {
 /** A statement of which at least one event has been, and more may come before the next statement. */
 interface Told {
   readonly change: Change
+  readonly metadata: EntityMetadataLike
   /** Rows that are not counted yet. */
   left: number
   /** Events that are still to come. */
@@ -61,7 +65,7 @@ export class StatementChanges {
     const operation = operationOf(event.query)
     const verb = verbOf(operation)
     if (verb === undefined || !event.success) return
-    const { query, queryRunner } = event
+    const { query, queryRunner, parameters } = event
     let changes = this.#byRunner.get(queryRunner)
     if (changes === undefined) this.#byRunner.set(queryRunner, changes = { pending: [], told: [] })
     changes.told = []
@@ -72,12 +76,22 @@ export class StatementChanges {
     const looks = conflict === 'update' ? 'upsert' : looksOf(verb, value)
     const rows = rowsOf(event, operation)
     const last = pending[pending.length - 1]
-    if (last !== undefined && last.verb === verb && last.looks === looks && last.table === table && last.rows === rows && conflict === undefined && rows === 1) {
+    // Where a driver cannot return what it inserts, save() inserts one after the other.
+    if (rows === 1 && verb === 'insert' && conflict === undefined && last?.verb === verb && last.table === table && last.rows === rows && !last.tolerant) {
       last.times++
       return
     }
     if (pending.length >= MOST_PENDING) pending.splice(0, MOST_PENDING / 2)
-    pending.push({ verb, looks, table, rows, tolerant: conflict !== undefined, times: 1 })
+    pending.push({
+      verb,
+      looks,
+      table,
+      rows,
+      query: verb === 'insert' ? '' : query,
+      lastParameter: verb === 'insert' ? undefined : parameters?.[parameters.length - 1],
+      tolerant: conflict !== undefined,
+      times: 1
+    })
   }
 
   /**
@@ -90,30 +104,23 @@ export class StatementChanges {
     const { metadata } = event
     const verb = operation === 'insert' || operation === 'delete' ? operation : 'update'
     const table = (metadata.tablePath ?? metadata.tableName).toLowerCase()
-    // Under single-table inheritance one statement's events may be those of several models' tables.
-    const shared = metadata.parentEntityMetadata !== undefined || (metadata.childEntityMetadatas ?? []).length > 0
-    const before = changes.told.find(({ change }) => change.verb === verb && isOf(change, table))
+    const before = changes.told.find((told) => told.change.verb === verb && isOf(told.change, table) && (verb === 'insert' || told.metadata === metadata))
     if (before !== undefined && before.due > 0) {
       before.due--
-      return { operation: counted(operation, before.change), rows: shared ? one(before) : 0 }
+      return { operation: counted(operation, before.change), rows: one(before) }
     }
-    const change = take(changes.pending, operation, verb, table)
+    const change = take(changes.pending, operation, verb, table, metadata)
     if (change === undefined) return { operation, rows: before === undefined ? 1 : 0 }
     const as = counted(operation, change)
     if (change.rows === undefined) return { operation: as, rows: 1 }
-    const each = verb === 'insert' || (verb === 'delete' && !(event.entity === undefined && event.entityId === undefined))
-    if (!each) return { operation: as, rows: change.rows }
-    const now = { change, left: change.rows, due: dueAfter(change, shared) }
+    if (verb === 'update' || (event.entity === undefined && event.entityId === undefined)) return { operation: as, rows: change.rows }
+    const now = { change, metadata, left: change.rows, due: verb === 'delete' || change.tolerant ? Infinity : change.rows - 1 }
     changes.told = [now, ...changes.told.filter((told) => told !== before)]
-    if (shared) return { operation: as, rows: one(now) }
+    // An insert's events may be those of several models, which share a table.
+    if (verb === 'insert' && isShared(metadata)) return { operation: as, rows: one(now) }
     now.left = 0
     return { operation: as, rows: change.rows }
   }
-}
-
-/** Events after the first: of all that were to be inserted or removed where some may not have been, else of the rows. */
-function dueAfter ({ verb, tolerant, rows = 1 }: Change, shared: boolean): number {
-  return tolerant || (verb === 'delete' && !shared) ? Infinity : Math.max(rows - 1, 0)
 }
 
 function one (told: Told): number {
@@ -122,22 +129,38 @@ function one (told: Told): number {
   return 1
 }
 
-/** The latest statement that looks like the operation, else the latest that may be its own. */
-function take (pending: Change[], operation: EntityEvent, verb: Verb, table: string): Change | undefined {
+/** The latest statement that looks like the operation and the model's own, else the latest that may be. */
+function take (pending: Change[], operation: EntityEvent, verb: Verb, table: string, metadata: EntityMetadataLike): Change | undefined {
+  const narrowed = verb === 'insert' ? undefined : narrowedBy(metadata)
   let at = -1
   for (let i = pending.length - 1; i >= 0; i--) {
     const change = pending[i] as Change
     if (change.verb !== verb || !isOf(change, table)) continue
     if (at === -1) at = i
-    if (verb !== 'update' || change.looks === operation) {
-      at = i
-      break
-    }
+    if ((verb === 'update' && change.looks !== operation) || narrowed?.(change) === false) continue
+    at = i
+    break
   }
   const change = pending[at]
   if (change === undefined) return undefined
   if (--change.times === 0) pending.splice(at, 1)
   return change
+}
+
+/** Under single-table inheritance: whether several models have one table. */
+function isShared ({ parentEntityMetadata, childEntityMetadatas }: EntityMetadataLike): boolean {
+  return parentEntityMetadata !== undefined || (childEntityMetadatas ?? []).length > 0
+}
+
+/**
+ * Whether an update or delete is of a model and no other of its table: of a child, TypeORM adds `AND "kind" IN ($2)` with the value of
+ * the child last (typeorm/query-builder/QueryBuilder.js, createWhereExpression).
+ */
+function narrowedBy (metadata: EntityMetadataLike): ((change: Change) => boolean) | undefined {
+  const { discriminatorColumn, discriminatorValue, parentEntityMetadata } = metadata
+  if (!isShared(metadata) || discriminatorColumn === undefined) return undefined
+  const condition = new RegExp(`${discriminatorColumn.databaseName.replace(/\W/g, '\\$&')}["\`\\]]? IN \\(`)
+  return ({ query, lastParameter }) => condition.test(query) ? parentEntityMetadata !== undefined && lastParameter === discriminatorValue : parentEntityMetadata === undefined
 }
 
 function isOf (change: Change, table: string): boolean {

@@ -30,6 +30,8 @@ export interface EntityMetadataLike {
   readonly parentEntityMetadata?: EntityMetadataLike | undefined
   /** Under single-table inheritance, those of the children. */
   readonly childEntityMetadatas?: readonly object[]
+  readonly discriminatorColumn?: { readonly databaseName: string } | undefined
+  readonly discriminatorValue?: unknown
   /** The table with its schema and database: 'public.dog'. */
   readonly tablePath?: string
 }
@@ -69,6 +71,7 @@ export interface QueryEventLike extends EventLike {
 /** A query that has run. */
 export interface QueryResultEventLike extends QueryEventLike {
   readonly success: boolean
+  readonly parameters?: readonly unknown[] | undefined
   readonly rawResults?: unknown
   /** Rows changed, where whoever tells of the query knows more than TypeORM's own event says. */
   readonly affected?: number | undefined
