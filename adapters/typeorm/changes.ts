@@ -1,5 +1,5 @@
 import { operationOf, type Operation } from '../../src/database/operation.js'
-import { rowsOf } from './rows.js'
+import { changedRowsOf } from './changed-rows.js'
 import type { EntityEventLike, EntityMetadataLike, QueryResultEventLike } from './shapes.js'
 
 /** What is counted of a model. */
@@ -74,7 +74,7 @@ export class StatementChanges {
     const table = path === undefined ? undefined : path.replace(/["`[\]]/g, '').toLowerCase()
     const conflict = verb === 'insert' ? conflictOf(query) : undefined
     const looks = conflict === 'update' ? 'upsert' : looksOf(verb, value)
-    const rows = rowsOf(event, operation)
+    const rows = changedRowsOf(event, operation)
     const last = pending[pending.length - 1]
     // Where a driver cannot return what it inserts, save() inserts one after the other.
     if (rows === 1 && verb === 'insert' && conflict === undefined && last?.verb === verb && last.table === table && last.rows === rows && !last.tolerant) {
@@ -88,7 +88,7 @@ export class StatementChanges {
       table,
       rows,
       query: verb === 'insert' ? '' : query,
-      lastParameter: verb === 'insert' ? undefined : parameters?.[parameters.length - 1],
+      lastParameter: verb !== 'insert' && Array.isArray(parameters) ? parameters[parameters.length - 1] : undefined,
       tolerant: conflict !== undefined,
       times: 1
     })
@@ -105,7 +105,9 @@ export class StatementChanges {
     const verb = operation === 'insert' || operation === 'delete' ? operation : 'update'
     const table = (metadata.tablePath ?? metadata.tableName).toLowerCase()
     const before = changes.told.find((told) => told.change.verb === verb && isOf(told.change, table) && (verb === 'insert' || told.metadata === metadata))
-    if (before !== undefined && before.due > 0) {
+    // A query builder's one event of a statement has neither; orphans that save() removes have an identifier at least.
+    const whole = verb === 'update' || (verb === 'delete' && event.entity === undefined && event.entityId === undefined)
+    if (before !== undefined && before.due > 0 && !whole) {
       before.due--
       return { operation: counted(operation, before.change), rows: one(before) }
     }
@@ -113,7 +115,7 @@ export class StatementChanges {
     if (change === undefined) return { operation, rows: before === undefined ? 1 : 0 }
     const as = counted(operation, change)
     if (change.rows === undefined) return { operation: as, rows: 1 }
-    if (verb === 'update' || (event.entity === undefined && event.entityId === undefined)) return { operation: as, rows: change.rows }
+    if (verb === 'update') return { operation: as, rows: change.rows }
     const now = { change, metadata, left: change.rows, due: verb === 'delete' || change.tolerant ? Infinity : change.rows - 1 }
     changes.told = [now, ...changes.told.filter((told) => told !== before)]
     // An insert's events may be those of several models, which share a table.

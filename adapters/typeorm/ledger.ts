@@ -3,7 +3,8 @@ import { operationOf } from '../../src/database/operation.js'
 import { count, lastOf, pay, type Frame } from './frames.js'
 import { endPrepared, keepPrepared, preparedBy, preparedEndOf } from './prepared.js'
 import { dataSourceOf, type EventLike, type QueryResultEventLike, type QueryRunnerLike } from './shapes.js'
-import { MYSQL, POSTGRES, SQLITE, beganWithoutAutocommit, commitsImplicitly, endedByFailure, inTransaction, sessionOf } from './transaction-state.js'
+import { statementsOf } from './statements.js'
+import { MYSQL, POSTGRES, SQLITE, areSeveral, beganWithoutAutocommit, commitsImplicitly, endedByFailure, inTransaction, sessionOf } from './transaction-state.js'
 
 /** A runner whose connection is in a transaction, or is not although TypeORM says so. */
 interface Standing {
@@ -99,7 +100,7 @@ export class Ledger {
   #controls (event: QueryResultEventLike): void {
     const { query, rawResults } = event
     const { type } = dataSourceOf(event).options
-    const parts = query.split(';').filter((part) => part.trim() !== '')
+    const parts = statementsOf(query, type)
     // SQLite runs the first statement of a text.
     if (SQLITE.has(type)) parts.length = Math.min(parts.length, 1)
     if (!areSeveral(rawResults, type)) {
@@ -107,7 +108,7 @@ export class Ledger {
     } else if (parts.length === rawResults.length) {
       parts.forEach((part, i) => { this.#control(part, event, rawResults[i]) })
     } else {
-      // A semicolon in a text or in a function's body: the command tags say what was run.
+      // A function's body may have semicolons of its own: the command tags say what was run.
       for (const result of rawResults) this.#control(commandOf(result) ?? '', event, result)
     }
   }
@@ -278,11 +279,4 @@ function nameOf (identifier: string | undefined): string {
 function commandOf (result: unknown): string | undefined {
   const { command } = (result ?? {}) as { command?: unknown }
   return typeof command === 'string' ? command : undefined
-}
-
-/** Whether it is what several statements of one text gave: pg gives an array of results, mysql2 one of headers and rows. */
-function areSeveral (rawResults: unknown, type: string): rawResults is unknown[] {
-  if (!Array.isArray(rawResults)) return false
-  if (POSTGRES.has(type)) return true
-  return MYSQL.has(type) && (Array.isArray(rawResults[0]) || typeof (rawResults[0] as { serverStatus?: unknown } | undefined)?.serverStatus === 'number')
 }

@@ -46,6 +46,9 @@ export interface QueryRunnerLike {
   readonly isTransactionActive: boolean
   /** Transactions and savepoints that TypeORM itself has open; protected in TypeORM's types. */
   readonly transactionDepth?: number
+  readonly isReleased?: boolean
+  /** The driver's connection, once it has one. */
+  readonly databaseConnection?: object | undefined
 }
 
 /** What every event carries. Before 1.0 the data source is under `connection`. */
@@ -71,11 +74,11 @@ export interface QueryEventLike extends EventLike {
 /** A query that has run. */
 export interface QueryResultEventLike extends QueryEventLike {
   readonly success: boolean
-  readonly parameters?: readonly unknown[] | undefined
+  readonly parameters?: unknown
   readonly rawResults?: unknown
-  /** Rows changed, where whoever tells of the query knows more than TypeORM's own event says. */
-  readonly affected?: number | undefined
   readonly error?: unknown
+  /** Rows changed, where TypeORM sends no event and its result says so. */
+  readonly affected?: number | undefined
 }
 
 /** The data source of an event. */

@@ -33,10 +33,21 @@ export function inTransaction (event: EventLike): boolean | undefined {
 /** The same, in what a statement of MySQL was answered; `autocommit` is false where every statement is in a transaction. */
 export function sessionOf (event: QueryResultEventLike): { inTransaction: boolean, autocommit: boolean } | undefined {
   const raw = event.rawResults
-  const header: unknown = Array.isArray(raw) ? raw[raw.length - 1] : raw
-  const status = (header as { serverStatus?: unknown, affectedRows?: unknown } | null | undefined)?.serverStatus
-  if (typeof status !== 'number') return undefined
+  // Of several statements, the last that was answered so.
+  const header: unknown = areSeveral(raw, 'mysql') ? raw.filter(hasStatus).pop() : raw
+  if (!hasStatus(header)) return undefined
+  const { serverStatus: status } = header
   return { inTransaction: (status & IN_TRANSACTION) !== 0, autocommit: (status & AUTOCOMMIT) !== 0 }
+}
+
+/** Whether it is what several statements of one text gave: pg gives an array of results, mysql2 one of headers and rows. */
+export function areSeveral (rawResults: unknown, type: string): rawResults is unknown[] {
+  if (!Array.isArray(rawResults)) return false
+  return POSTGRES.has(type) || (MYSQL.has(type) && (Array.isArray(rawResults[0]) || hasStatus(rawResults[0])))
+}
+
+function hasStatus (result: unknown): result is { serverStatus: number } {
+  return typeof (result as { serverStatus?: unknown } | null | undefined)?.serverStatus === 'number'
 }
 
 /** Whether the session of a runner began with autocommit switched off, as the server said when it was made. */

@@ -19,7 +19,7 @@ const changesOf = new WeakMap<object, () => unknown>()
  * the rows themselves. SQLite: sqlite3_changes(), asked at once, before another statement runs. Oracle, React Native, Expo: `rowsAffected`.
  * SQL Server: `rowsAffected`, one for each statement of the text. SAP: the number itself. Spanner: `rowCountExact`.
  */
-export function rowsOf (event: QueryResultEventLike, operation: Operation): number | undefined {
+export function changedRowsOf (event: QueryResultEventLike, operation: Operation): number | undefined {
   if (typeof event.affected === 'number') return event.affected
   const { rawResults: raw } = event
   const dataSource = dataSourceOf(event)
