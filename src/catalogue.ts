@@ -69,6 +69,7 @@ export const catalogue = {
   db_migrations_pending: { type: 'gauge', labels: ['alias'], help: 'Migrations that the code has and the database has not.' },
 
   model_inserts_total: { type: 'counter', labels: ['model'], help: 'Models inserted.' },
+  model_upserts_total: { type: 'counter', labels: ['model'], help: 'Models written by an upsert. The database does not say which of them it inserted and which it updated.' },
   model_updates_total: { type: 'counter', labels: ['model'], help: 'Models updated.' },
   model_deletes_total: { type: 'counter', labels: ['model'], help: 'Models deleted.' },
   model_soft_deletes_total: { type: 'counter', labels: ['model'], help: 'Models deleted softly: kept, and marked as deleted.' },

@@ -28,6 +28,12 @@ export interface EntityMetadataLike {
   readonly tableType: string
   readonly isJunction: boolean
   readonly parentEntityMetadata?: EntityMetadataLike | undefined
+  /** Under single-table inheritance, those of the children. */
+  readonly childEntityMetadatas?: readonly object[]
+  readonly discriminatorColumn?: { readonly databaseName: string } | undefined
+  readonly discriminatorValue?: unknown
+  /** The table with its schema and database: 'public.dog'. */
+  readonly tablePath?: string
 }
 
 /** An `EntitySchema`. */
@@ -55,7 +61,9 @@ export interface EventLike {
 /** An operation on an entity. */
 export interface EntityEventLike extends EventLike {
   readonly metadata: EntityMetadataLike
+  /** Undefined where a query builder deletes by criteria. */
   readonly entity?: unknown
+  readonly entityId?: unknown
 }
 
 /** A query that is about to run. */
@@ -66,6 +74,7 @@ export interface QueryEventLike extends EventLike {
 /** A query that has run. */
 export interface QueryResultEventLike extends QueryEventLike {
   readonly success: boolean
+  readonly parameters?: unknown
   readonly rawResults?: unknown
   readonly error?: unknown
   /** Rows changed, where TypeORM sends no event and its result says so. */

@@ -5,6 +5,7 @@ import { readKnown } from '../../src/given.js'
 import { readScope } from '../../src/scope.js'
 import { modelSpellings } from '../../src/spellings.js'
 import { Trouble } from '../../src/trouble.js'
+import { StatementChanges, type EntityEvent, type ModelOperation } from './changes.js'
 import { Ledger } from './ledger.js'
 import { Models, type ModelTarget } from './models.js'
 import { dataSourceOf, isDataSource, type DataSourceLike, type EntityEventLike, type EntityMetadataLike, type EventLike, type QueryResultEventLike } from './shapes.js'
@@ -31,8 +32,7 @@ export interface ModelOpsSubscriber {
   afterTransactionCommit? (event: EventLike): void
 }
 
-type Operation = 'insert' | 'update' | 'delete' | 'softDelete' | 'restore'
-type Children = Readonly<Record<Operation, CounterChild>>
+type Children = Readonly<Record<ModelOperation, CounterChild>>
 
 /** What one of these subscribers lets others of this package, and data sources, ask it. */
 interface Claims {
@@ -68,7 +68,7 @@ export function modelOpsSubscriber (models: ModelTarget | readonly ModelTarget[]
     afterRemove: (event) => { operations.happened('delete', event, subscriber) },
     afterSoftRemove: (event) => { operations.happened('softDelete', event, subscriber) },
     afterRecover: (event) => { operations.happened('restore', event, subscriber) },
-    afterQuery: (event) => { operations.queried(event) }
+    afterQuery: (event) => { operations.queried(event, subscriber) }
   }
   if (count === 'committed') {
     subscriber.afterTransactionStart = (event) => { operations.transaction('started', event) }
@@ -115,8 +115,9 @@ function readOptions (given: unknown): { scope: Scope, count: 'committed' | 'att
 class ModelOperations implements Claims {
   readonly counters: Counter<'model'>
   readonly #models: Models
-  readonly #families: Readonly<Record<Operation, Counter<'model'>>>
+  readonly #families: Readonly<Record<ModelOperation, Counter<'model'>>>
   readonly #ledger: Ledger | undefined
+  readonly #changes = new StatementChanges()
   readonly #trouble: Trouble
   readonly #unknownModels: Trouble
   readonly #byLabel = new Map<string, Children>()
@@ -125,12 +126,14 @@ class ModelOperations implements Claims {
   /** The entities of each data source that was met, as TypeORM made them at its last initialize. */
   readonly #learned = new WeakSet<readonly EntityMetadataLike[]>()
   #last: readonly EntityMetadataLike[] | undefined
-  #told: { operation: Operation, event: EntityEventLike, times: number } | undefined
+  #told: { operation: EntityEvent, event: EntityEventLike, times: number } | undefined
+  #heard: { event: QueryResultEventLike, times: number } | undefined
 
   constructor (models: Models, scope: Scope, count: 'committed' | 'attempted') {
     this.#models = models
     this.#families = {
       insert: metric('model_inserts_total', scope),
+      upsert: metric('model_upserts_total', scope),
       update: metric('model_updates_total', scope),
       delete: metric('model_deletes_total', scope),
       softDelete: metric('model_soft_deletes_total', scope),
@@ -143,23 +146,27 @@ class ModelOperations implements Claims {
     for (const label of models.labels) this.#childrenOf(label)
   }
 
-  happened (operation: Operation, event: EntityEventLike, subscriber: object): void {
+  happened (operation: EntityEvent, event: EntityEventLike, subscriber: object): void {
     try {
       const dataSource = dataSourceOf(event)
       this.learn(dataSource)
-      const model = this.#modelOf(event.metadata)
-      if (model === null || this.#isAnothers(model.label, event, dataSource.subscribers, subscriber)) return
       if (this.#wasTold(operation, event, dataSource.subscribers, subscriber)) return
-      const child = model.children[operation]
-      if (this.#ledger === undefined) child.inc()
-      else this.#ledger.add(event.queryRunner, child)
+      // Asked for every entity: one that is not counted may share the table of one that is.
+      const told = this.#changes.told(operation, event)
+      const model = this.#modelOf(event.metadata)
+      if (model === null || told.rows === 0 || this.#isAnothers(model.label, event, dataSource.subscribers, subscriber)) return
+      const child = model.children[told.operation]
+      if (this.#ledger === undefined) child.inc(told.rows)
+      else this.#ledger.add(event, child, told.rows)
     } catch (error) {
       this.#trouble.report('typeorm models', error)
     }
   }
 
-  queried (event: QueryResultEventLike): void {
+  queried (event: QueryResultEventLike, subscriber: object): void {
     try {
+      if (this.#wasHeard(event, subscriber)) return
+      this.#changes.statement(event)
       this.#ledger?.statement(event)
     } catch (error) {
       this.#trouble.report('typeorm models', error)
@@ -169,7 +176,7 @@ class ModelOperations implements Claims {
 
   transaction (step: 'started' | 'rollingBack' | 'committed', event: EventLike): void {
     try {
-      this.#ledger?.[step](event.queryRunner)
+      this.#ledger?.[step](event)
     } catch (error) {
       this.#trouble.report('typeorm models', error)
     }
@@ -210,7 +217,7 @@ class ModelOperations implements Claims {
     const known = this.#byLabel.get(label)
     if (known !== undefined) return known
     const children = Object.fromEntries(Object.entries(this.#families).map(([operation, family]) => [operation, family.labels(label)])) as
-      Record<Operation, CounterChild>
+      Record<ModelOperation, CounterChild>
     for (const child of Object.values(children)) child.inc(0)
     this.#byLabel.set(label, children)
     return children
@@ -227,9 +234,8 @@ class ModelOperations implements Claims {
   }
 
   /** Whether it is the same event again: one subscriber that stands several times in the array is told one after the other. */
-  #wasTold (operation: Operation, event: EntityEventLike, subscribers: readonly object[], self: object): boolean {
-    let places = 0
-    for (const subscriber of subscribers) if (subscriber === self) places++
+  #wasTold (operation: EntityEvent, event: EntityEventLike, subscribers: readonly object[], self: object): boolean {
+    const places = placesOf(self, subscribers)
     if (places < 2) return false
     const told = this.#told
     const again = told !== undefined && told.operation === operation && told.event.metadata === event.metadata &&
@@ -238,4 +244,20 @@ class ModelOperations implements Claims {
     this.#told = times < places ? { operation, event, times } : undefined
     return again
   }
+
+  #wasHeard (event: QueryResultEventLike, self: object): boolean {
+    const places = placesOf(self, dataSourceOf(event).subscribers)
+    if (places < 2) return false
+    const heard = this.#heard
+    const again = heard !== undefined && heard.event.query === event.query && heard.event.queryRunner === event.queryRunner
+    const times = again ? heard.times + 1 : 1
+    this.#heard = times < places ? { event, times } : undefined
+    return again
+  }
+}
+
+function placesOf (subscriber: object, subscribers: readonly object[]): number {
+  let places = 0
+  for (const each of subscribers) if (each === subscriber) places++
+  return places
 }
