@@ -145,10 +145,10 @@ export class MysqlConnections implements Connections {
   /** A pool's or a cluster's `getConnection(..., callback)`. */
   #overGetConnection (target: object, got: Got): () => void {
     const observed = this.#observed.bind(this)
-    return overlayMethod(target, 'getConnection', (below) => function (this: unknown, ...args) {
+    return overlayMethod(target, 'getConnection', (under) => function (this: unknown, ...args) {
       const last = args.length - 1
       args[last] = observed(args[last], got)
-      return Reflect.apply(below(), this, args)
+      return Reflect.apply(under.getConnection, this, args)
     })
   }
 

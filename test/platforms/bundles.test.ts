@@ -1,5 +1,6 @@
-import commonjs from '@rollup/plugin-commonjs'
-import nodeResolve from '@rollup/plugin-node-resolve'
+import * as commonjsPlugin from '@rollup/plugin-commonjs'
+import type { RollupCommonJSOptions } from '@rollup/plugin-commonjs'
+import { nodeResolve } from '@rollup/plugin-node-resolve'
 import { build, transform, type BuildOptions } from 'esbuild'
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -11,6 +12,8 @@ import { unpackPackage } from '../support/package-folder.js'
 import { Page } from '../support/page.js'
 import { startPostgres } from '../support/postgres.js'
 
+/** Its types say that the module itself is the function. */
+const commonjs = commonjsPlugin.default as unknown as (options: RollupCommonJSOptions) => Plugin
 const ncc = fileURLToPath(new URL('../../node_modules/@vercel/ncc/dist/ncc/cli.js', import.meta.url))
 const server = await startPostgres()
 t.teardown(() => server.close())
