@@ -1,5 +1,5 @@
 import { readFile, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname, join, posix } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { unpackPackage } from './support/package-folder.js'
@@ -36,6 +36,30 @@ process.exit()
     'process_cpu_user_seconds_total'
   ]) t.match(page, line)
   t.match(page, /db_query_duration_seconds_count\{alias="orm",vendor="sqlite",operation="insert"\} 1/)
+})
+
+/** Where a page of Markdown can be linked to: its headings, as GitHub and npm name them. */
+function anchors (page: string): string[] {
+  return [...page.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => heading.toLowerCase().replace(/[^\p{Letter}\p{Number}\s_-]/gu, '').replaceAll(' ', '-'))
+}
+
+t.test('no page in the package links to a file, picture or heading that is not in it', async (t) => {
+  const pages = folder.files.filter((file) => file.endsWith('.md'))
+  t.ok(pages.includes('README.md') && pages.includes('docs/README.md'))
+  let links = 0
+  for (const page of pages) {
+    const text = (await readFile(folder.join('package', page), 'utf8')).replace(/```[^]*?```|`[^`\n]*`/g, '')
+    for (const [, ...found] of text.matchAll(/\]\(([^)\s]+)[^)]*\)|(?:src|href)="([^"]+)"|^\[[^\]]+\]:\s*(\S+)/gm)) {
+      const link = found.find((each) => each !== undefined) as string
+      if (/^[a-z]+:/.test(link)) continue
+      links++
+      const [path = '', anchor] = link.split('#')
+      const file = path === '' ? page : posix.normalize(posix.join(posix.dirname(page), path))
+      t.ok(folder.files.some((each) => each === file || each.startsWith(`${file.replace(/\/$/, '')}/`)), `${page}: ${link}`)
+      if (anchor !== undefined && folder.files.includes(file)) t.ok(anchors(await readFile(folder.join('package', file), 'utf8')).includes(anchor), `${page}: ${link} is a heading`)
+    }
+  }
+  t.ok(links > 20)
 })
 
 t.test("README's other code works too: assertions, counters, and require()", async (t) => {
