@@ -99,8 +99,9 @@ class Instrumentation {
     this.#dataSource = dataSource
     this.#trouble = new Trouble(scope)
     this.#operations = operations
-    this.#observation = POOLED.has(type) && operations === undefined ? undefined : new Observation(dataSource, scope, !POOLED.has(type), operations, this.#trouble)
     this.#migrations = migrations && type !== 'mongodb' ? new MigrationGauges(dataSource, scope, alias) : undefined
+    // The first that changes anything: what may throw comes before it.
+    this.#observation = POOLED.has(type) && operations === undefined ? undefined : new Observation(dataSource, scope, !POOLED.has(type), operations, this.#trouble)
     this.#pools = POOLED.has(type) ? this.#poolsOf(scope, alias) : undefined
     const refresh = (): Promise<void> | undefined => this.#initializing ? undefined : this.refresh()
     this.#restores = [

@@ -1,5 +1,5 @@
 import { install } from '@sinonjs/fake-timers'
-import { Registry } from 'prom-client'
+import { Gauge, Registry } from 'prom-client'
 import t, { type Test } from 'tap'
 import { DataSource } from 'typeorm'
 import { DataSource as OldDataSource, EntitySchema as OldEntitySchema } from 'typeorm-0.3'
@@ -105,7 +105,7 @@ t.test('a second call with other options says so, and takes nothing back', async
   await dataSource.query('SELECT 1')
   t.ok(new Page(await registry.metrics()).sum('db_query_duration_seconds_count', { operation: 'select' }) > 0, 'the first is in force')
   undo()
-  const again = instrumentDataSource(dataSource, { registry, alias: 'another' })
+  const again = instrumentDataSource(dataSource, { registry: new Registry(), alias: 'another' })
   t.not(again, undo)
   again()
   await dataSource.destroy()
@@ -117,6 +117,19 @@ t.test('an alias that may hold a password is refused without being shown', async
   }
   for (const target of ['postgres://user:s3cr3t@host/db', { options: { type: 'mysql', password: 's3cr3t' } }, { url: 's3cr3t' }]) {
     t.throws(() => instrumentDataSource(target as never), { code: 'FP_ERR_INVALID_TARGET', message: /^((?!s3cr3t).)*$/ })
+  }
+})
+
+t.test('where a metric has no place in the registry, nothing is begun', async (t) => {
+  for (const [name, models] of [['db_query_duration_seconds', undefined], ['db_migrations_applied', undefined], ['model_inserts_total', '*']] as const) {
+    const registry = new Registry()
+    const dataSource = sqljs()
+    const prints = (): unknown[] => [dataSource, dataSource.driver].map((object) => Reflect.ownKeys(object).map(String).sort())
+    const bare = prints()
+    const taken = new Gauge({ name, help: 'taken', registers: [registry] })
+    t.throws(() => instrumentDataSource(dataSource, { registry, models }), { code: 'FP_ERR_METRIC_CONFLICT' }, name)
+    t.same(prints(), bare)
+    t.equal(registry.getSingleMetric(name), taken)
   }
 })
 
