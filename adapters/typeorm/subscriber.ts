@@ -6,6 +6,7 @@ import { readScope } from '../../src/scope.js'
 import { modelSpellings } from '../../src/spellings.js'
 import { Trouble } from '../../src/trouble.js'
 import { StatementChanges, type EntityEvent, type ModelOperation } from './changes.js'
+import { HiddenEvents } from './hidden.js'
 import { Ledger } from './ledger.js'
 import { Models, type ModelTarget } from './models.js'
 import { dataSourceOf, isDataSource, type DataSourceLike, type EntityEventLike, type EntityMetadataLike, type EventLike, type QueryResultEventLike } from './shapes.js'
@@ -51,8 +52,8 @@ const OPTIONS = ['count', 'registry', 'prefix', 'maxSeries']
 /**
  * Counts inserts, updates, deletes, soft deletes and restores of models, for `dataSource.subscribers.push(modelOpsSubscriber('walk'))`
  * after `initialize()`; TypeORM makes that array anew at each initialize, where `instrumentDataSource(dataSource, { models })` adds it
- * by itself. It counts what TypeORM tells subscribers: one for each entity saved or removed, one for each statement of `update()`,
- * `delete()` and query builders whatever its rows, nothing for raw SQL, `clear()` and the database's own cascades.
+ * by itself. It counts rows that statements changed of which TypeORM tells subscribers, where the driver says how many, else one for
+ * each event; nothing for raw SQL, `clear()`, `callListeners(false)`, `listeners: false` and the database's own cascades.
  * Two subscribers, or one pushed twice, count an operation once under one label.
  * @param models which ones; a name that no entity has is reported at the first query, as a process warning with the code
  * FP_ERR_UNKNOWN_MODEL and in metrics_instrumentation_errors_total. Default: every entity.
@@ -118,6 +119,8 @@ class ModelOperations implements Claims {
   readonly #families: Readonly<Record<ModelOperation, Counter<'model'>>>
   readonly #ledger: Ledger | undefined
   readonly #changes = new StatementChanges()
+  readonly #hidden = new HiddenEvents()
+  #events = 0
   readonly #trouble: Trouble
   readonly #unknownModels: Trouble
   readonly #byLabel = new Map<string, Children>()
@@ -126,6 +129,7 @@ class ModelOperations implements Claims {
   /** The entities of each data source that was met, as TypeORM made them at its last initialize. */
   readonly #learned = new WeakSet<readonly EntityMetadataLike[]>()
   #last: readonly EntityMetadataLike[] | undefined
+  readonly #heardEvents = (): number => this.#events
   #told: { operation: EntityEvent, event: EntityEventLike, times: number } | undefined
   #heard: { event: QueryResultEventLike, times: number } | undefined
 
@@ -147,6 +151,7 @@ class ModelOperations implements Claims {
   }
 
   happened (operation: EntityEvent, event: EntityEventLike, subscriber: object): void {
+    this.#events++
     try {
       const dataSource = dataSourceOf(event)
       this.learn(dataSource)
@@ -163,11 +168,12 @@ class ModelOperations implements Claims {
     }
   }
 
-  queried (event: QueryResultEventLike, subscriber: object): void {
+  queried (event: QueryResultEventLike, subscriber: ModelOpsSubscriber): void {
     try {
       if (this.#wasHeard(event, subscriber)) return
       this.#changes.statement(event)
       this.#ledger?.statement(event)
+      this.#hidden.expect(event, subscriber, this.#heardEvents)
     } catch (error) {
       this.#trouble.report('typeorm models', error)
     }

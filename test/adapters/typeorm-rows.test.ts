@@ -203,3 +203,47 @@ t.test('who tells of queries may say how many rows they changed', async (t) => {
   await dataSource.createQueryBuilder().delete().from('Bowl').execute()
   t.equal(await valueOf(registry, 'model_deletes_total', { model: 'bowl' }), 12)
 })
+
+t.test('another subscriber that throws, or an entity, hides nothing from one that was pushed after it', async (t) => {
+  class Cat { id!: number; name!: string; hiss (): void { throw new Error('hiss') } }
+  const cats = new EntitySchema<Cat>({ name: 'Cat', target: Cat, columns: { id, name: { type: String } } })
+  const failure = new Error('mine')
+  const thrower = Object.fromEntries(['afterInsert', 'afterUpdate', 'afterRemove', 'afterSoftRemove', 'afterRecover'].map((name) => [name, () => { throw failure }]))
+  for (const version of [now, before]) {
+    for (const throwers of [1, 0]) {
+      const dataSource = await version({ type: 'postgres', ...postgres.config, entities: [cats, ...entities] }).initialize()
+      t.teardown(() => dataSource.destroy())
+      const registry = new Registry()
+      const counting = modelOpsSubscriber(['dog', 'cat'], { registry })
+      if (throwers === 1) dataSource.subscribers.push(thrower, counting)
+      else dataSource.subscribers.push(counting, thrower)
+      const { manager } = dataSource
+      const inserted = await manager.query<Array<{ id: number }>>("INSERT INTO dog (name) VALUES ('a'), ('b'), ('c') RETURNING id")
+      const steps = [
+        () => manager.insert(Dog, [{ name: 'd' }, { name: 'e' }]),
+        () => manager.update(Dog, { name: 'd' }, { name: 'f' }),
+        () => manager.softDelete(Dog, inserted.map(({ id }) => id)),
+        () => manager.restore(Dog, inserted.map(({ id }) => id)),
+        () => manager.delete(Dog, inserted.map(({ id }) => id)),
+        () => manager.save(Dog, { name: 'rolled back' })
+      ]
+      for (const step of steps) t.equal(await step().then(() => undefined, (error: unknown) => error), failure, 'the application gets its own error')
+      t.same(await countsOf(registry, 'dog'), [2, 1, 3, 3, 3], throwers === 1 ? 'behind it' : 'before it')
+      dataSource.subscribers.splice(dataSource.subscribers.indexOf(counting as never), 1)
+      await manager.insert(Dog, { name: 'g' }).catch(() => {})
+      t.same(await countsOf(registry, 'dog'), [2, 1, 3, 3, 3], 'and nothing once it is taken out')
+    }
+    const dataSource = await version({ type: 'sqljs', entities: [cats] }).initialize()
+    t.teardown(() => dataSource.destroy())
+    const registry = new Registry()
+    dataSource.subscribers.push(modelOpsSubscriber('cat', { registry }))
+    const metadata = dataSource.getMetadata(Cat) as unknown as { listeners: unknown[], afterInsertListeners: unknown[] }
+    // As @AfterInsert() has it.
+    const listener = { isAllowed: () => true, execute: (cat: Cat) => cat.hiss() }
+    metadata.listeners = [listener]
+    metadata.afterInsertListeners = [listener]
+    await t.rejects(dataSource.manager.insert(Cat, Object.assign(new Cat(), { name: 'a' })), /hiss/)
+    t.equal(await dataSource.manager.count(Cat), 1, 'the row is there')
+    t.same(await countsOf(registry, 'cat'), [1, 0, 0, 0, 0], 'and counted')
+  }
+})

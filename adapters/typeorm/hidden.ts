@@ -1,0 +1,70 @@
+import { shadowMethod } from '../../src/shadow.js'
+import { operationOf, type Operation } from '../../src/database/operation.js'
+import { dataSourceOf, type DataSourceLike, type EntityEventLike, type EntityMetadataLike, type QueryResultEventLike, type QueryRunnerLike } from './shapes.js'
+
+type Handler = 'afterInsert' | 'afterUpdate' | 'afterRemove' | 'afterSoftRemove' | 'afterRecover'
+type Subscriber = Readonly<Record<Handler, (event: EntityEventLike) => void>>
+
+const INSERT: readonly Handler[] = ['afterInsert']
+const UPDATE: readonly Handler[] = ['afterUpdate', 'afterSoftRemove', 'afterRecover']
+/** What TypeORM tells of after a statement. */
+const TELLS: Partial<Record<Operation, readonly Handler[]>> = { insert: INSERT, merge: INSERT, update: UPDATE, delete: ['afterRemove'] }
+
+/**
+ * Events that a subscriber before ours, or an entity's own listener, hides by throwing: TypeORM tells one after the other, and nobody
+ * after one that threw, though the rows are written. Such an event is told when it has failed. Nothing is done to runners where
+ * there is nobody who could throw.
+ */
+export class HiddenEvents {
+  readonly #watched = new WeakMap<object, Set<Handler>>()
+  readonly #listening = new WeakMap<readonly EntityMetadataLike[], boolean>()
+
+  /**
+   * A statement has run, of which events will tell.
+   * @param subscriber who must not miss them
+   * @param heard how many it has heard
+   */
+  expect (event: QueryResultEventLike, subscriber: Subscriber, heard: () => number): void {
+    const handlers = event.success ? TELLS[operationOf(event.query)] : undefined
+    if (handlers === undefined) return
+    const dataSource = dataSourceOf(event)
+    const runner = event.queryRunner as QueryRunnerLike & { readonly broadcaster?: object }
+    if (typeof runner.broadcaster !== 'object') return
+    for (const handler of handlers) {
+      if (!this.#mayBeHidden(dataSource, handler, subscriber)) continue
+      let watched = this.#watched.get(runner)
+      if (watched === undefined) this.#watched.set(runner, watched = new Set())
+      if (watched.has(handler)) continue
+      watched.add(handler)
+      watch(runner.broadcaster, dataSource, runner, handler, subscriber, heard)
+    }
+  }
+
+  #mayBeHidden ({ subscribers, entityMetadatas }: DataSourceLike, handler: Handler, subscriber: object): boolean {
+    for (const each of subscribers) {
+      if (each === subscriber) break
+      if (handler in each) return true
+    }
+    let listening = this.#listening.get(entityMetadatas)
+    if (listening === undefined) {
+      listening = entityMetadatas.some((metadata) => ((metadata as { listeners?: readonly unknown[] }).listeners ?? []).length > 0)
+      this.#listening.set(entityMetadatas, listening)
+    }
+    return listening
+  }
+}
+
+function watch (broadcaster: object, dataSource: DataSourceLike, queryRunner: QueryRunnerLike, handler: Handler, subscriber: Subscriber, heard: () => number): void {
+  shadowMethod(broadcaster, `broadcastA${handler.slice(1)}Event`, (broadcast) => function (...args) {
+    const before = heard()
+    try {
+      return Reflect.apply(broadcast, this, args)
+    } catch (error) {
+      if (heard() === before && dataSource.subscribers.includes(subscriber)) {
+        const [, metadata, entity, databaseEntity, identifier] = args
+        subscriber[handler]({ dataSource, connection: dataSource, queryRunner, metadata: metadata as EntityMetadataLike, entity, entityId: identifier ?? databaseEntity })
+      }
+      throw error
+    }
+  })
+}
