@@ -1,29 +1,22 @@
-import { operationOf, type Operation } from '../../src/database/operation.js'
+import type { Operation } from '../../src/database/operation.js'
 import { changedRowsOf } from './changed-rows.js'
-import type { EntityEventLike, EntityMetadataLike, QueryResultEventLike } from './shapes.js'
+import type { EntityEventLike, EntityMetadataLike, QueryResultEventLike, QueryRunnerLike } from './shapes.js'
+import { verbOf, writeTextOf, type Verb, type WriteText } from './write-text.js'
 
 /** What is counted of a model. */
 export type ModelOperation = 'insert' | 'upsert' | 'update' | 'delete' | 'softDelete' | 'restore'
 /** What TypeORM tells subscribers of; of an upsert it tells as of an insert. */
 export type EntityEvent = Exclude<ModelOperation, 'upsert'>
 
-type Verb = 'insert' | 'update' | 'delete'
-/** What a statement looks like; an update of a query builder may look like another. 'tree' is what nested sets do to the rows around one. */
-type Looks = ModelOperation | 'tree'
-
 /** A statement that has changed rows, which events will tell of. */
 interface Change {
   readonly verb: Verb
-  readonly looks: Looks
-  /** In lower case and without quotes; undefined where the text begins with a WITH. */
-  readonly table: string | undefined
+  readonly text: WriteText
   /** Undefined where the driver does not say. */
   readonly rows: number | undefined
   /** Of an update or delete: under single-table inheritance they tell whose it is. */
   readonly query: string
   readonly lastParameter: unknown
-  /** Whether an event comes for each row that was to be written, be it written or not. */
-  readonly tolerant: boolean
   /** How many in a row were the same. */
   times: number
 }
@@ -45,13 +38,7 @@ interface Changes {
 
 /** Statements without events that are kept: those of somebody who has switched listeners off. */
 const MOST_PENDING = 1000
-const NAME = String.raw`(?:"(?:[^"]|"")*"|\`(?:[^\`]|\`\`)*\`|\[[^\]]*\]|[\w$]+)`
-const BLANK = String.raw`(?:\s|/\*[\s\S]*?\*/|--[^\n]*\n)*`
-const STATEMENT = new RegExp(
-  `^${BLANK}(?:(?:insert|upsert|replace)\\b[\\w\\s]*?\\binto|merge\\s+into|update|delete\\s+from)\\s+(${NAME}(?:\\.${NAME}?)*)` +
-  `(?:\\s+set\\s+${NAME}\\s*=\\s*(current_timestamp|null|case)\\b)?`, 'i')
-const PREFIX = new RegExp(`^${BLANK}(?:(upsert|insert\\s+or\\s+update|merge)|insert\\s+(?:or\\s+)?ignore)\\b`, 'i')
-
+const NOTHING: Changes = { pending: [], told: [] }
 /**
  * How many rows the statements of each runner have changed, for the events that tell of them. TypeORM tells after the statements:
  * a query builder once for each statement, or for each row it was to insert; `save()` and `remove()` when all of theirs have run, once for each entity,
@@ -59,39 +46,36 @@ const PREFIX = new RegExp(`^${BLANK}(?:(upsert|insert\\s+or\\s+update|merge)|ins
  */
 export class StatementChanges {
   readonly #byRunner = new WeakMap<object, Changes>()
+  /** The runner of the latest statement: its events mostly come next, and then nothing of it need be kept. */
+  #runner: object | undefined
+  #changes: Changes = NOTHING
 
-  /** A statement has run. */
-  statement (event: QueryResultEventLike): void {
-    const operation = operationOf(event.query)
+  /** A statement has succeeded. */
+  statement (event: QueryResultEventLike, operation: Operation): void {
     const verb = verbOf(operation)
-    if (verb === undefined || !event.success) return
+    if (verb === undefined) return
     const { query, queryRunner, parameters } = event
-    let changes = this.#byRunner.get(queryRunner)
-    if (changes === undefined) this.#byRunner.set(queryRunner, changes = { pending: [], told: [] })
+    const changes = this.#enter(queryRunner)
     changes.told = []
     const { pending } = changes
-    const [, path, value] = STATEMENT.exec(query) ?? []
-    const table = path === undefined ? undefined : path.replace(/["`[\]]/g, '').toLowerCase()
-    const conflict = verb === 'insert' ? conflictOf(query) : undefined
-    const looks = conflict === 'update' ? 'upsert' : looksOf(verb, value)
+    const text = writeTextOf(query, verb)
     const rows = changedRowsOf(event, operation)
     const last = pending[pending.length - 1]
     // Where a driver cannot return what it inserts, save() inserts one after the other.
-    if (rows === 1 && verb === 'insert' && conflict === undefined && last?.verb === verb && last.table === table && last.rows === rows && !last.tolerant) {
+    if (rows === 1 && verb === 'insert' && text.conflict === undefined && last?.verb === verb && last.text.table === text.table && last.rows === rows && last.text.conflict === undefined) {
       last.times++
       return
     }
     if (pending.length >= MOST_PENDING) pending.splice(0, MOST_PENDING / 2)
-    pending.push({
-      verb,
-      looks,
-      table,
-      rows,
-      query: verb === 'insert' ? '' : query,
-      lastParameter: verb !== 'insert' && Array.isArray(parameters) ? parameters[parameters.length - 1] : undefined,
-      tolerant: conflict !== undefined,
-      times: 1
-    })
+    const narrows = verb !== 'insert' && Array.isArray(parameters)
+    pending.push({ verb, text, rows, query: narrows ? query : '', lastParameter: narrows ? parameters[parameters.length - 1] : undefined, times: 1 })
+  }
+
+  #enter (runner: QueryRunnerLike): Changes {
+    if (this.#runner === runner) return this.#changes
+    if (this.#runner !== undefined && this.#changes.pending.length > 0) this.#byRunner.set(this.#runner, this.#changes)
+    this.#runner = runner
+    return (this.#changes = this.#byRunner.get(runner) ?? { pending: [], told: [] })
   }
 
   /**
@@ -99,7 +83,7 @@ export class StatementChanges {
    * was seen or its rows are not known.
    */
   told (operation: EntityEvent, event: EntityEventLike): { operation: ModelOperation, rows: number } {
-    const changes = this.#byRunner.get(event.queryRunner)
+    const changes = this.#runner === event.queryRunner ? this.#changes : this.#byRunner.get(event.queryRunner)
     if (changes === undefined) return { operation, rows: 1 }
     const { metadata } = event
     const verb = operation === 'insert' || operation === 'delete' ? operation : 'update'
@@ -116,7 +100,7 @@ export class StatementChanges {
     const as = counted(operation, change)
     if (change.rows === undefined) return { operation: as, rows: 1 }
     if (verb === 'update') return { operation: as, rows: change.rows }
-    const now = { change, metadata, left: change.rows, due: verb === 'delete' || change.tolerant ? Infinity : change.rows - 1 }
+    const now = { change, metadata, left: change.rows, due: verb === 'delete' || change.text.conflict !== undefined ? Infinity : change.rows - 1 }
     changes.told = [now, ...changes.told.filter((told) => told !== before)]
     // An insert's events may be those of several models, which share a table.
     if (verb === 'insert' && isShared(metadata)) return { operation: as, rows: one(now) }
@@ -139,7 +123,7 @@ function take (pending: Change[], operation: EntityEvent, verb: Verb, table: str
     const change = pending[i] as Change
     if (change.verb !== verb || !isOf(change, table)) continue
     if (at === -1) at = i
-    if ((verb === 'update' && change.looks !== operation) || narrowed?.(change) === false) continue
+    if ((verb === 'update' && change.text.looks !== operation) || narrowed?.(change) === false) continue
     at = i
     break
   }
@@ -166,33 +150,9 @@ function narrowedBy (metadata: EntityMetadataLike): ((change: Change) => boolean
 }
 
 function isOf (change: Change, table: string): boolean {
-  return change.table === undefined || change.table === table
+  return change.text.table === undefined || change.text.table === table
 }
 
-function counted (operation: EntityEvent, { looks }: Change): ModelOperation {
-  return looks === 'upsert' ? looks : operation
-}
-
-function verbOf (operation: Operation): Verb | undefined {
-  if (operation === 'merge') return 'insert'
-  return operation === 'insert' || operation === 'update' || operation === 'delete' ? operation : undefined
-}
-
-function looksOf (verb: Verb, value: string | undefined): Looks {
-  switch (value?.toLowerCase()) {
-    case 'null': return 'restore'
-    case 'current_timestamp': return 'softDelete'
-    case 'case': return 'tree'
-    default: return verb
-  }
-}
-
-/** What an insert does with a row that is there already, in the words that TypeORM writes. */
-function conflictOf (query: string): 'update' | 'nothing' | undefined {
-  const prefix = PREFIX.exec(query)
-  if (prefix !== null) return prefix[1] === undefined || (prefix[1].toLowerCase() === 'merge' && !query.includes('WHEN MATCHED')) ? 'nothing' : 'update'
-  if (query.includes(' ON DUPLICATE KEY UPDATE ')) return 'update'
-  const at = query.indexOf(' ON CONFLICT')
-  if (at === -1) return undefined
-  return /\bdo\s+update\b/i.test(query.slice(at)) ? 'update' : 'nothing'
+function counted (operation: EntityEvent, { text }: Change): ModelOperation {
+  return text.conflict === 'update' ? 'upsert' : operation
 }

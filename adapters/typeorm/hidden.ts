@@ -1,5 +1,5 @@
 import { shadowMethod } from '../../src/shadow.js'
-import { operationOf, type Operation } from '../../src/database/operation.js'
+import type { Operation } from '../../src/database/operation.js'
 import { dataSourceOf, type DataSourceLike, type EntityEventLike, type EntityMetadataLike, type QueryResultEventLike, type QueryRunnerLike } from './shapes.js'
 
 type Handler = 'afterInsert' | 'afterUpdate' | 'afterRemove' | 'afterSoftRemove' | 'afterRecover'
@@ -20,12 +20,12 @@ export class HiddenEvents {
   readonly #listening = new WeakMap<readonly EntityMetadataLike[], boolean>()
 
   /**
-   * A statement has run, of which events will tell.
+   * A statement has succeeded, of which events will tell.
    * @param subscriber who must not miss them
    * @param heard how many it has heard
    */
-  expect (event: QueryResultEventLike, subscriber: Subscriber, heard: () => number): void {
-    const handlers = event.success ? TELLS[operationOf(event.query)] : undefined
+  expect (event: QueryResultEventLike, operation: Operation, subscriber: Subscriber, heard: () => number): void {
+    const handlers = TELLS[operation]
     if (handlers === undefined) return
     const dataSource = dataSourceOf(event)
     const runner = event.queryRunner as QueryRunnerLike & { readonly broadcaster?: object }

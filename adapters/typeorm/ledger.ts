@@ -1,5 +1,5 @@
 import type { CounterChild } from '../../src/metrics/index.js'
-import { operationOf } from '../../src/database/operation.js'
+import { operationOf, type Operation } from '../../src/database/operation.js'
 import { count, lastOf, pay, type Frame } from './frames.js'
 import { endPrepared, keepPrepared, preparedBy, preparedEndOf } from './prepared.js'
 import { dataSourceOf, type EventLike, type QueryResultEventLike, type QueryRunnerLike } from './shapes.js'
@@ -53,10 +53,9 @@ export class Ledger {
   }
 
   /** A statement has run. */
-  statement (event: QueryResultEventLike): void {
+  statement (event: QueryResultEventLike, operation: Operation): void {
     const { query, queryRunner, success } = event
     const { type } = dataSourceOf(event).options
-    const operation = operationOf(query)
     if (operation === 'begin' || operation === 'commit' || operation === 'rollback' || areSeveral(event.rawResults, type)) {
       if (operation === 'begin' && BLOCKS.has(type) && !BEGIN_TRAN.test(query)) return
       this.#controls(event)

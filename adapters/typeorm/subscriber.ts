@@ -1,6 +1,7 @@
 import { metric, type Scope } from '../../src/catalogue.js'
 import { MetricsError, invalidOption } from '../../src/errors.js'
 import type { Counter, CounterChild } from '../../src/metrics/index.js'
+import { operationOf } from '../../src/database/operation.js'
 import { readKnown } from '../../src/given.js'
 import { readScope } from '../../src/scope.js'
 import { modelSpellings } from '../../src/spellings.js'
@@ -171,9 +172,12 @@ class ModelOperations implements Claims {
   queried (event: QueryResultEventLike, subscriber: ModelOpsSubscriber): void {
     try {
       if (this.#wasHeard(event, subscriber)) return
-      this.#changes.statement(event)
-      this.#ledger?.statement(event)
-      this.#hidden.expect(event, subscriber, this.#heardEvents)
+      const operation = operationOf(event.query)
+      if (event.success) {
+        this.#changes.statement(event, operation)
+        this.#hidden.expect(event, operation, subscriber, this.#heardEvents)
+      }
+      this.#ledger?.statement(event, operation)
     } catch (error) {
       this.#trouble.report('typeorm models', error)
     }

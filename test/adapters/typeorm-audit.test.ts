@@ -214,12 +214,13 @@ async function audited (t: Test, make: () => DataSource): Promise<{ dataSource: 
 for (const [version, make] of Object.entries(versions)) {
   t.test(`${version}: the counts are the rows that PostgreSQL changed, whatever is done and however it ends`, async (t) => {
     const { dataSource, registry } = await audited(t, make)
-    const seed = Number(process.env.SEED ?? Date.now() % 1e6)
+    const seed = Number(process.env.SEED ?? 7)
     const random = randomOf(seed)
-    for (let i = 0; i < ROUNDS; i++) {
+    for (let i = -5; i < ROUNDS; i++) {
       seen = []
-      const at = random(rounds.length)
-      await rounds[at]?.(dataSource, random)
+      const at = i < 0 ? 'each alone' : random(rounds.length)
+      if (at === 'each alone') for (const [, operation] of list) await operation(dataSource.manager, random)
+      else await rounds[at]?.(dataSource, random)
       const [counted, wanted] = [await countedOf(registry), await auditedOf(dataSource)]
       if (JSON.stringify(counted) === JSON.stringify(wanted)) continue
       t.same(counted, wanted, `round ${i} of seed ${seed}: ${at}, ${seen.join(', ')}`)

@@ -1,0 +1,71 @@
+import type { Operation } from '../../src/database/operation.js'
+
+/** What a statement does to rows, as its text begins. */
+export type Verb = 'insert' | 'update' | 'delete'
+
+/** What the text of a statement that writes rows says. */
+export interface WriteText {
+  /** In lower case and without quotes; undefined where the text begins with a WITH. */
+  readonly table: string | undefined
+  /** An update of a query builder may look like another. 'tree' is what nested sets do to the rows around one. */
+  readonly looks: Verb | 'softDelete' | 'restore' | 'tree'
+  /** What an insert does with a row that is there already; undefined where it fails. */
+  readonly conflict: 'update' | 'nothing' | undefined
+}
+
+const NAME = String.raw`(?:"(?:[^"]|"")*"|\`(?:[^\`]|\`\`)*\`|\[[^\]]*\]|[\w$]+)`
+const BLANK = String.raw`(?:\s|/\*[\s\S]*?\*/|--[^\n]*\n)*`
+const STATEMENT = new RegExp(
+  `^${BLANK}(?:(?:insert|upsert|replace)\\b[\\w\\s]*?\\binto|merge\\s+into|update|delete\\s+from)\\s+(${NAME}(?:\\.${NAME}?)*)` +
+  `(?:\\s+set\\s+${NAME}\\s*=\\s*(current_timestamp|null|case)\\b)?`, 'i')
+const PREFIX = new RegExp(`^${BLANK}(?:(upsert|insert\\s+or\\s+update|merge)|insert\\s+(?:or\\s+)?ignore)\\b`, 'i')
+
+/** What was read before: TypeORM writes the same texts again and again. Few and short ones only. */
+const seen = new Map<string, WriteText>()
+const SEEN_MAX = 500
+const SEEN_LONGEST = 2048
+
+/** Reads a statement in the words that TypeORM writes. */
+export function writeTextOf (query: string, verb: Verb): WriteText {
+  if (query.length > SEEN_LONGEST) return read(query, verb)
+  let text = seen.get(query)
+  if (text === undefined) {
+    text = read(query, verb)
+    if (seen.size >= SEEN_MAX) seen.clear()
+    seen.set(query, text)
+  }
+  return text
+}
+
+function read (query: string, verb: Verb): WriteText {
+  const [, path, value] = STATEMENT.exec(query) ?? []
+  return {
+    table: path === undefined ? undefined : path.replace(/["`[\]]/g, '').toLowerCase(),
+    looks: looksOf(verb, value),
+    conflict: verb === 'insert' ? conflictOf(query) : undefined
+  }
+}
+
+/** What a statement does to rows; undefined for one that writes none. */
+export function verbOf (operation: Operation): Verb | undefined {
+  if (operation === 'merge') return 'insert'
+  return operation === 'insert' || operation === 'update' || operation === 'delete' ? operation : undefined
+}
+
+function looksOf (verb: Verb, value: string | undefined): WriteText['looks'] {
+  switch (value?.toLowerCase()) {
+    case 'null': return 'restore'
+    case 'current_timestamp': return 'softDelete'
+    case 'case': return 'tree'
+    default: return verb
+  }
+}
+
+function conflictOf (query: string): WriteText['conflict'] {
+  const prefix = PREFIX.exec(query)
+  if (prefix !== null) return prefix[1] === undefined || (prefix[1].toLowerCase() === 'merge' && !query.includes('WHEN MATCHED')) ? 'nothing' : 'update'
+  if (query.includes(' ON DUPLICATE KEY UPDATE ')) return 'update'
+  const at = query.indexOf(' ON CONFLICT')
+  if (at === -1) return undefined
+  return /\bdo\s+update\b/i.test(query.slice(at)) ? 'update' : 'nothing'
+}
