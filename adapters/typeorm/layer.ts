@@ -4,31 +4,50 @@ import { disguised, shadowMethod, type Method } from '../../src/shadow.js'
 export type Over = (below: () => Method) => Method
 
 /**
- * Methods that are put over those of many objects: a prototype between an object and its class has them, one for all objects of a
- * class, so that an object costs one write, shows no property of ours, and loses them with all others at once.
+ * Methods that are put over those of many objects, the same functions for all objects of a class. What lasts gets a prototype
+ * between itself and its class that has them, so it shows no property of ours and loses them all at once; but that costs four
+ * microseconds, and what is made for each query gets them in a cheaper way.
  */
 export class Layer {
   readonly #methods: ReadonlyMap<string, Over>
   /** By the prototype of the class. */
   readonly #layers = new Map<object, object>()
+  readonly #descriptors = new WeakMap<object, ReadonlyMap<string, PropertyDescriptor>>()
   readonly #own = new WeakMap<object, Array<() => void>>()
 
   constructor (methods: ReadonlyMap<string, Over>) {
     this.#methods = methods
   }
 
-  /** @returns whether the object has them now */
+  /** Gives them to an object that lasts. @returns whether it has them now */
   over (target: object): boolean {
     const prototype = Reflect.getPrototypeOf(target)
     if (prototype === null || this.#isOurs(prototype)) return prototype !== null
-    let layer = this.#layers.get(prototype)
-    if (layer === undefined) this.#layers.set(prototype, layer = this.#layerOver(prototype))
-    if (!Reflect.setPrototypeOf(target, layer)) return false
-    for (const [name, over] of this.#methods) {
-      // What an application has put on the object itself would hide ours.
-      if (Object.hasOwn(target, name)) this.#keep(target, shadowMethod(target, name, (original) => over(() => original)))
+    if (!Reflect.setPrototypeOf(target, this.#layerOf(prototype))) return false
+    for (const name of this.#methods.keys()) if (Object.hasOwn(target, name)) this.#overOwn(target, name)
+    return true
+  }
+
+  /** Gives an object of a moment properties that are not enumerable. @returns whether it has them now */
+  put (target: object): boolean {
+    const prototype = Reflect.getPrototypeOf(target)
+    if (prototype === null || !Object.isExtensible(target)) return false
+    if (this.#isOurs(prototype) || this.#own.has(target)) return true
+    const layer = this.#layerOf(prototype)
+    for (const name of this.#methods.keys()) {
+      const own = Object.getOwnPropertyDescriptor(target, name)
+      const descriptor = this.#descriptorsOf(layer).get(name)
+      if (own !== undefined && own.value !== descriptor?.value) this.#overOwn(target, name)
+      else if (own === undefined && descriptor !== undefined) Object.defineProperty(target, name, descriptor)
     }
     return true
+  }
+
+  /** A copy of an object that nobody has seen yet, which has them. */
+  copyUnder<T extends object> (target: T): T {
+    const prototype = Reflect.getPrototypeOf(target)
+    if (prototype === null || this.#isOurs(prototype)) return target
+    return Object.assign(Object.create(this.#layerOf(prototype)), target) as T
   }
 
   /** Gives one object its class back. */
@@ -44,13 +63,22 @@ export class Layer {
     this.#layers.clear()
   }
 
+  #descriptorsOf (layer: object): ReadonlyMap<string, PropertyDescriptor> {
+    let descriptors = this.#descriptors.get(layer)
+    if (descriptors === undefined) this.#descriptors.set(layer, descriptors = new Map(Object.entries(Object.getOwnPropertyDescriptors(layer))))
+    return descriptors
+  }
+
   #isOurs (prototype: object): boolean {
     for (const layer of this.#layers.values()) if (layer === prototype) return true
     return false
   }
 
-  #layerOver (prototype: object): object {
+  #layerOf (prototype: object): object {
+    const known = this.#layers.get(prototype)
+    if (known !== undefined) return known
     const layer = Object.create(prototype) as object
+    this.#layers.set(prototype, layer)
     for (const [name, over] of this.#methods) {
       const original: unknown = Reflect.get(prototype, name)
       if (typeof original !== 'function') continue
@@ -60,7 +88,9 @@ export class Layer {
     return layer
   }
 
-  #keep (target: object, restore: () => void): void {
-    this.#own.set(target, [...this.#own.get(target) ?? [], restore])
+  /** What an application has put on the object itself would hide ours. */
+  #overOwn (target: object, name: string): void {
+    const over = this.#methods.get(name) as Over
+    this.#own.set(target, [...this.#own.get(target) ?? [], shadowMethod(target, name, (original) => over(() => original))])
   }
 }

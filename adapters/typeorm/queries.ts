@@ -42,13 +42,21 @@ export type QueryEnded = (runner: QueryRunnerLike, args: readonly unknown[], suc
  * @param ended called after each query
  */
 export function queryLayer (recorder: QueryRecorder, connections: Connections, structured: boolean, ended: QueryEnded): Layer {
-  const over = (observe: typeof observeQuery): Over => (below) => function (this: unknown, ...args) {
-    const runner = this as QueryRunnerLike
-    if (!recorder.active || typeof args[0] !== 'string' || runner.isReleased === true) return Reflect.apply(below(), runner, args)
-    const query = recorder.asked(runner, args[0])
-    return query === undefined ? Reflect.apply(below(), runner, args) : observe(recorder, connections, runner, query, below(), args, structured, ended)
+  const over = (name: string, observe: typeof observeQuery): Over => (below) => {
+    const observed = function (this: unknown, ...args: unknown[]): unknown {
+      const runner = this as QueryRunnerLike
+      if (!recorder.active) {
+        // A runner of before the undo.
+        if (Object.getOwnPropertyDescriptor(runner, name)?.value === observed) Reflect.deleteProperty(runner, name)
+      } else if (typeof args[0] === 'string' && runner.isReleased !== true) {
+        const query = recorder.asked(runner, args[0])
+        if (query !== undefined) return observe(recorder, connections, runner, query, below(), args, structured, ended)
+      }
+      return Reflect.apply(below(), runner, args)
+    }
+    return observed
   }
-  return new Layer(new Map([['query', over(observeQuery)], ['stream', over(observeStream)]]))
+  return new Layer(new Map([['query', over('query', observeQuery)], ['stream', over('stream', observeStream)]]))
 }
 
 function observeQuery (

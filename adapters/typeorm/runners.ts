@@ -9,7 +9,7 @@ interface Driver {
 
 interface Runner {
   readonly query?: unknown
-  readonly broadcaster?: object
+  broadcaster?: object
 }
 
 /** The query runners of a driver: each it makes, whoever asks for it, and the one it has and shares. */
@@ -59,7 +59,14 @@ export class Runners {
   }
 
   #met (runner: Runner): void {
-    if (this.#queries !== undefined && (typeof runner.query !== 'function' || !this.#queries.over(runner))) this.#notObserved()
-    if (typeof runner.broadcaster === 'object') this.#events?.over(runner.broadcaster)
+    const lasts = runner === this.#driver.queryRunner
+    if (this.#queries !== undefined) {
+      const isObserved = typeof runner.query === 'function' && (lasts ? this.#queries.over(runner) : this.#queries.put(runner))
+      if (!isObserved) this.#notObserved()
+    }
+    const { broadcaster } = runner
+    if (this.#events === undefined || typeof broadcaster !== 'object') return
+    if (lasts) this.#events.over(broadcaster)
+    else runner.broadcaster = this.#events.copyUnder(broadcaster)
   }
 }
