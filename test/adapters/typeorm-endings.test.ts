@@ -252,6 +252,11 @@ for (const [driver, optionsOf] of sqlites) {
   }
 }
 
+/** A connection's end. */
+function endOf (connection: { once (event: string, listener: () => void): void }): Promise<void> {
+  return new Promise((resolve) => { connection.once('end', resolve) })
+}
+
 t.test('PostgreSQL', async (t) => {
   const postgres = await startPostgres('-c', 'max_prepared_transactions=10')
   t.teardown(() => postgres.close())
@@ -263,8 +268,11 @@ t.test('PostgreSQL', async (t) => {
           await open(runner)
           await insert(runner.manager)
           const [{ pid }] = await runner.query('SELECT pg_backend_pid() pid') as [{ pid: number }]
+          const ended = endOf(await runner.connect())
           await dataSource.query('SELECT pg_terminate_backend($1)', [pid])
           await t.rejects(insert(runner.manager))
+          // Until then the pool would hand it out.
+          await ended
           await runner.commitTransaction().catch(() => {})
           await agrees('a connection that is lost has committed nothing')
         })
@@ -272,8 +280,7 @@ t.test('PostgreSQL', async (t) => {
           await runner.query("SET idle_in_transaction_session_timeout = '20ms'")
           await open(runner)
           await insert(runner.manager)
-          const connection = await runner.connect() as { once (event: string, listener: () => void): void }
-          await new Promise<void>((resolve) => { connection.once('end', resolve) })
+          await endOf(await runner.connect())
           await runner.commitTransaction().catch(() => {})
           await agrees('nor has one that was idle for too long')
         })
