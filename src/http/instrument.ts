@@ -1,10 +1,13 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Scope } from '../catalogue.js'
 import { Exemplars, type ExemplarSource } from '../exemplars.js'
+import type { OpenList } from '../open-list.js'
 import type { Trouble } from '../trouble.js'
 import { countUsage } from '../usage.js'
 import { MAX_LABEL_VALUES } from './bounded-values.js'
+import { isClosed } from './endings.js'
 import { watchEntrances } from './entrances.js'
+import type { Exchange } from './exchange.js'
 import { Exchanges } from './exchanges.js'
 import { httpFamilies, type HttpChoice } from './families.js'
 import { bracketHandler } from './handler-bracket.js'
@@ -94,8 +97,7 @@ export function instrumentHttp (fastify: FastifyInstance, scope: Scope, settings
       for (const { method, route, inFlight } of routes) gauge.inc({ method, route }, inFlight.size)
     }),
     families.http_request_oldest_seconds?.addCallback((gauge) => {
-      exchanges.sweep()
-      for (const { method, route, inFlight } of routes) gauge.atLeast({ method, route }, inFlight.oldest?.seconds ?? 0)
+      for (const { method, route, inFlight } of routes) gauge.atLeast({ method, route }, oldestOf(inFlight)?.seconds ?? 0)
     }),
     families.http_streams_open?.addCallback((gauge) => {
       for (const { method, route, streams } of routes.streaming()) gauge.inc({ method, route }, streams.size)
@@ -124,6 +126,13 @@ export function instrumentHttp (fastify: FastifyInstance, scope: Scope, settings
       failed(error)
     }
   }, new Refusals(families.http_client_errors_total, failed))
+}
+
+/** The oldest that is open: the end of those before it was not heard. */
+function oldestOf (list: OpenList<Exchange>): Exchange | undefined {
+  let { oldest } = list
+  while (oldest !== undefined && isClosed(oldest)) oldest = oldest.newer
+  return oldest
 }
 
 /**
