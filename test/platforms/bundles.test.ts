@@ -1,5 +1,5 @@
-import commonjs from '@rollup/plugin-commonjs'
-import nodeResolve from '@rollup/plugin-node-resolve'
+import commonjsPlugin from '@rollup/plugin-commonjs'
+import { nodeResolve } from '@rollup/plugin-node-resolve'
 import { build, transform, type BuildOptions } from 'esbuild'
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -67,6 +67,9 @@ const quiet = { logLevel: 'silent' as const }
 const esbuild = (options: BuildOptions) => async (to: string) => {
   await build({ entryPoints: [folder.join('service.mjs')], bundle: true, platform: 'node', target: 'node20', outfile: to, ...quiet, ...options })
 }
+
+// Its types are of CommonJS, where this is one level down.
+const commonjs = commonjsPlugin as unknown as typeof commonjsPlugin.default
 
 /** Fastify and pg load JSON, and pg asks for pg-native, which is not there. */
 const json: Plugin = { name: 'json', transform: (code, id) => id.endsWith('.json') ? { code: `export default ${code}`, map: null } : null }

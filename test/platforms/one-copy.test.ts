@@ -23,7 +23,7 @@ for (const [first, second] of [['required.cjs', 'imported.mjs'], ['imported.mjs'
     `, '--throw-deprecation')) as Array<{ required: string[], imported: string[], others: string[] }>
     t.equal(found.length, ENTRIES.length)
     for (const [i, { required, imported, others }] of found.entries()) {
-      t.ok(required.length > 0, ENTRIES[i])
+      t.ok(required.length > 0, `${ENTRIES[i]} has names`)
       t.same(imported, required, 'the same names')
       t.same(others, [], 'the same things')
     }
