@@ -1,6 +1,6 @@
 import { MetricsError } from '../src/errors.js'
 import { holds } from '../src/given.js'
-import { differingOptions, readDatabaseScope, type DatabaseScope } from '../src/database/metrics.js'
+import { differingOptions, readDatabaseScope, warnOfOtherOptions, type DatabaseScope } from '../src/database/metrics.js'
 import { witnessed } from '../src/shadow.js'
 import type { ClientClass, Pool } from './pg/driver.js'
 import { showClients } from './pg/gauges.js'
@@ -40,7 +40,7 @@ export function instrumentPool (pool: PgPoolLike, options: PgOptions = {}): () =
   }
   const observation = observationOf(pool)
   if (observation === undefined) return instrument(pool, scope)
-  return warnOfOthers('instrumentPool', 'pool', scope, observation.scope) ? () => {} : observation.undo
+  return warnOfOtherOptions('instrumentPool', 'a pool', differingOptions(scope, observation.scope)) ? () => {} : observation.undo
 }
 
 const SCOPE = Symbol.for('fastify-prometheus.pg.module')
@@ -58,22 +58,13 @@ export function instrumentPg<T extends PgLike> (pg: T, options: PgOptions = {}):
   }
   const { [SCOPE]: inForce } = pg as { [SCOPE]?: DatabaseScope }
   if (inForce !== undefined) {
-    warnOfOthers('instrumentPg', 'module', scope, inForce)
+    warnOfOtherOptions('instrumentPg', 'a module', differingOptions(scope, inForce))
     return pg
   }
   // Made now, so that a registry where the metrics have no place says so here and not when a pool is made.
   const recorder = new Recorder(scope)
   showClients(scope, recorder)
   return observedModule(pg, scope, recorder)
-}
-
-/** @returns whether it was so, and was told */
-function warnOfOthers (owner: string, what: string, given: DatabaseScope, inForce: DatabaseScope): boolean {
-  const differing = differingOptions(given, inForce)
-  if (differing.length === 0) return false
-  process.emitWarning(`fastify-prometheus: ${owner} was called for a ${what} that is observed already, with other options (${differing.join(', ')}): ` +
-    'the first call counts, and this one does nothing; undo the first before, or leave one of them out', { code: 'FP_WARN_OBSERVED_ALREADY' })
-  return true
 }
 
 function observedModule<T extends PgLike> (pg: T, scope: DatabaseScope, recorder: Recorder): T {

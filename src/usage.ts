@@ -18,3 +18,10 @@ export function countUsage (usage: DatabaseUsage, then: () => void): void {
 export function currentUsage (): DatabaseUsage | undefined {
   return current.getStore()
 }
+
+/** A query that a request made has ended, after so many seconds. */
+export function addQuery (usage: DatabaseUsage | undefined, seconds: number): void {
+  if (usage === undefined) return
+  usage.queries += 1
+  usage.seconds += seconds
+}

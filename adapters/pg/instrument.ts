@@ -7,7 +7,7 @@ import { Connections } from './connections.js'
 import { isThenable, type Client, type ClientClass, type Method, type Pool } from './driver.js'
 import { showPool } from './gauges.js'
 import { keepListening } from './listeners.js'
-import { Recorder, hasTimedOut } from './recorder.js'
+import { Recorder } from './recorder.js'
 
 /** What a pool that is observed has of ours. */
 export interface Observation {
@@ -97,8 +97,7 @@ class Acquiring {
   }
 
   failed (wait: Activity, error: unknown): void {
-    this.recorder.acquireFailed(wait, error)
-    if (hasTimedOut(error)) this.#expectLate()
+    if (this.recorder.acquireFailed(wait, error)) this.#expectLate()
   }
 
   restore (): void {

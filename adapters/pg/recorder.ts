@@ -4,7 +4,7 @@ import { DatabaseMetrics, type DatabaseScope } from '../../src/database/metrics.
 import { operationOf, type Operation } from '../../src/database/operation.js'
 import type { Labels } from '../../src/metrics/index.js'
 import { Trouble } from '../../src/trouble.js'
-import { currentUsage, type DatabaseUsage } from '../../src/usage.js'
+import { addQuery, currentUsage, type DatabaseUsage } from '../../src/usage.js'
 import type { Client, Method, Submittable } from './driver.js'
 
 export const VENDOR = 'postgresql'
@@ -102,14 +102,20 @@ export class Recorder {
     }
   }
 
-  /** Connections that could not be made are counted where they are made. */
-  acquireFailed (wait: Activity, reason: unknown): void {
+  /**
+   * Connections that could not be made are counted where they are made.
+   * @returns whether the caller has waited for as long as it would, because the pool was exhausted
+   */
+  acquireFailed (wait: Activity, reason: unknown): boolean {
+    let exhausted = false
     this.#record(() => {
       wait.end()
-      const exhausted = hasTimedOut(reason)
+      const message = reason instanceof Error ? reason.message : ''
+      exhausted = message === QUEUE_TIMEOUT
       if (exhausted) this.metrics.acquireTimedOut()
-      if (exhausted || CONNECT_TIMEOUTS.has(messageOf(reason))) this.metrics.acquired(secondsBetween(wait.at, performance.now()))
+      if (exhausted || CONNECT_TIMEOUTS.has(message)) this.metrics.acquired(secondsBetween(wait.at, performance.now()))
     })
+    return exhausted
   }
 
   /** Whoever is calling. */
@@ -185,25 +191,13 @@ export class Recorder {
     query.end()
     const { operation, caller: { usage, exemplar } } = query
     const seconds = secondsBetween(query.at, at)
-    if (usage !== undefined) {
-      usage.queries += 1
-      usage.seconds += seconds
-    }
+    addQuery(usage, seconds)
     this.metrics.query(operation, seconds, exemplar)
   }
 }
 
 function secondsSince (since: number): number {
   return secondsBetween(since, performance.now())
-}
-
-/** Whether a caller has waited for a connection for as long as it would, because the pool was exhausted. */
-export function hasTimedOut (reason: unknown): boolean {
-  return messageOf(reason) === QUEUE_TIMEOUT
-}
-
-function messageOf (reason: unknown): string {
-  return reason instanceof Error ? reason.message : ''
 }
 
 /** A statement's text; one prepared before may be given by its name alone, and its client knows the text. */

@@ -1,4 +1,4 @@
-import { differingOptions, readDatabaseScope, type DatabaseScope } from '../../src/database/metrics.js'
+import { differingOptions, readDatabaseScope, warnOfOtherOptions, type DatabaseScope } from '../../src/database/metrics.js'
 import { MetricsError, invalidOption } from '../../src/errors.js'
 import { readKnown } from '../../src/given.js'
 import { SCOPE_OPTIONS } from '../../src/scope.js'
@@ -51,10 +51,7 @@ export function instrumentDataSource (dataSource: DataSourceLike, options: Instr
   const inForce = instrumentationOf(dataSource)
   if (inForce === undefined) return new Instrumentation(dataSource, asked).undo
   const differing = [...differingOptions(asked.scope, inForce.options.scope), ...differingOwn(asked, inForce.options)]
-  if (differing.length === 0) return inForce.undo
-  process.emitWarning(`fastify-prometheus: instrumentDataSource was called for a data source that is observed already, with other options (${differing.join(', ')}): ` +
-    'the first call counts, and this one does nothing; undo the first before, or leave one of them out', { code: 'FP_WARN_OBSERVED_ALREADY' })
-  return () => {}
+  return warnOfOtherOptions('instrumentDataSource', 'a data source', differing) ? () => {} : inForce.undo
 }
 
 /**

@@ -8,11 +8,12 @@ import { QueryRecorder } from './recorder.js'
 import { Runners } from './runners.js'
 import type { DataSourceLike } from './shapes.js'
 import type { ModelOpsSubscriber } from './subscriber.js'
+import { SQLITE } from './transaction-state.js'
 
 const VENDORS = new Map([
   ['aurora-postgres', 'postgresql'], ['mysql', 'mysql'], ['aurora-mysql', 'mysql'], ['mariadb', 'mariadb'], ['mssql', 'mssql'],
   ['oracle', 'oracle'], ['sap', 'sap'], ['spanner', 'spanner'], ['mongodb', 'mongodb'],
-  ...['sqlite', 'better-sqlite3', 'sqljs', 'cordova', 'expo', 'react-native', 'nativescript', 'capacitor'].map((type) => [type, 'sqlite'] as const)
+  ...[...SQLITE].map((type) => [type, 'sqlite'] as const)
 ])
 const MYSQL = new Set(['mysql', 'mariadb'])
 /** Whose own results say all, or (Spanner's) are no part of TypeORM's QueryResult. Elsewhere that alone has the rows changed. */

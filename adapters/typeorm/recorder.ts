@@ -6,7 +6,7 @@ import { operationOf } from '../../src/database/operation.js'
 import { driverErrorOf, driverErrorTypeOf } from '../../src/error-type.js'
 import type { Labels } from '../../src/metrics/index.js'
 import type { Trouble } from '../../src/trouble.js'
-import { currentUsage, type DatabaseUsage } from '../../src/usage.js'
+import { addQuery, currentUsage, type DatabaseUsage } from '../../src/usage.js'
 import { rowsOf } from './rows.js'
 
 const SOURCE = 'typeorm queries'
@@ -155,10 +155,7 @@ export class QueryRecorder {
     query.end()
     if (metrics === undefined) return
     const seconds = secondsBetween(query.at, query.answeredAt ?? performance.now())
-    if (usage !== undefined) {
-      usage.queries += 1
-      usage.seconds += seconds
-    }
+    addQuery(usage, seconds)
     metrics.query(operation, seconds, query.exemplar)
   }
 

@@ -50,6 +50,20 @@ export function differingOptions (given: DatabaseScope, inForce: DatabaseScope):
   })
 }
 
+/**
+ * Says that a call for what is observed already does nothing, where options of its differ from those in force: as the process
+ * warning FP_WARN_OBSERVED_ALREADY, with their names alone.
+ * @param owner the public function that was called
+ * @param what it was called for, 'a pool'
+ * @returns whether there was something to say
+ */
+export function warnOfOtherOptions (owner: string, what: string, differing: readonly string[]): boolean {
+  if (differing.length === 0) return false
+  process.emitWarning(`fastify-prometheus: ${owner} was called for ${what} that is observed already, with other options (${differing.join(', ')}): ` +
+    'the first call counts, and this one does nothing; undo the first before, or leave one of them out', { code: 'FP_WARN_OBSERVED_ALREADY' })
+  return true
+}
+
 const DEFAULTS: DatabaseScope = { alias: 'default', registry: defaultRegistry, prefix: '', maxSeries: DEFAULT_MAX_SERIES, nativeHistograms: false, exemplars: true }
 
 function areBuckets (value: unknown): value is readonly number[] {
