@@ -52,8 +52,8 @@ const OPTIONS = ['count', 'registry', 'prefix', 'maxSeries']
 
 /**
  * Counts inserts, updates, deletes, soft deletes and restores of models, for `dataSource.subscribers.push(modelOpsSubscriber('walk'))`
- * after `initialize()`; TypeORM makes that array anew at each initialize, where `instrumentDataSource(dataSource, { models })` adds it
- * by itself. It counts rows that statements changed of which TypeORM tells subscribers, where the driver says how many, else one for
+ * after `initialize()`; TypeORM makes that array anew at each initialize, and `instrumentDataSource(dataSource, { models })` needs no
+ * place in it. It counts rows that statements changed of which TypeORM tells subscribers, where the driver says how many, else one for
  * each event; nothing for raw SQL, `clear()`, `callListeners(false)`, `listeners: false` and the database's own cascades.
  * Two subscribers, or one pushed twice, count an operation once under one label.
  * @param models which ones; a name that no entity has is reported at the first query, as a process warning with the code
@@ -131,8 +131,10 @@ class ModelOperations implements Claims {
   readonly #learned = new WeakSet<readonly EntityMetadataLike[]>()
   #last: readonly EntityMetadataLike[] | undefined
   readonly #heardEvents = (): number => this.#events
-  #told: { operation: EntityEvent, event: EntityEventLike, times: number } | undefined
-  #heard: { event: QueryResultEventLike, times: number } | undefined
+  readonly #told = new Places<{ readonly operation: EntityEvent, readonly event: EntityEventLike }>((one, other) => one.operation === other.operation &&
+    one.event.metadata === other.event.metadata && one.event.entity === other.event.entity && one.event.queryRunner === other.event.queryRunner)
+
+  readonly #queried = new Places<QueryResultEventLike>((one, other) => one.query === other.query && one.queryRunner === other.queryRunner)
 
   constructor (models: Models, scope: Scope, count: 'committed' | 'attempted') {
     this.#models = models
@@ -156,7 +158,7 @@ class ModelOperations implements Claims {
     try {
       const dataSource = dataSourceOf(event)
       this.learn(dataSource)
-      if (this.#wasTold(operation, event, dataSource.subscribers, subscriber)) return
+      if (this.#told.isAgain({ operation, event }, dataSource.subscribers, subscriber)) return
       // Asked for every entity: one that is not counted may share the table of one that is.
       const told = this.#changes.told(operation, event)
       const model = this.#modelOf(event.metadata)
@@ -171,7 +173,7 @@ class ModelOperations implements Claims {
 
   queried (event: QueryResultEventLike, subscriber: ModelOpsSubscriber): void {
     try {
-      if (this.#wasHeard(event, subscriber)) return
+      if (this.#queried.isAgain(event, dataSourceOf(event).subscribers, subscriber)) return
       const operation = operationOf(event.query)
       if (event.success) {
         this.#changes.statement(event, operation)
@@ -242,32 +244,27 @@ class ModelOperations implements Claims {
     }
     return false
   }
-
-  /** Whether it is the same event again: one subscriber that stands several times in the array is told one after the other. */
-  #wasTold (operation: EntityEvent, event: EntityEventLike, subscribers: readonly object[], self: object): boolean {
-    const places = placesOf(self, subscribers)
-    if (places < 2) return false
-    const told = this.#told
-    const again = told !== undefined && told.operation === operation && told.event.metadata === event.metadata &&
-      told.event.entity === event.entity && told.event.queryRunner === event.queryRunner
-    const times = again ? told.times + 1 : 1
-    this.#told = times < places ? { operation, event, times } : undefined
-    return again
-  }
-
-  #wasHeard (event: QueryResultEventLike, self: object): boolean {
-    const places = placesOf(self, dataSourceOf(event).subscribers)
-    if (places < 2) return false
-    const heard = this.#heard
-    const again = heard !== undefined && heard.event.query === event.query && heard.event.queryRunner === event.queryRunner
-    const times = again ? heard.times + 1 : 1
-    this.#heard = times < places ? { event, times } : undefined
-    return again
-  }
 }
 
-function placesOf (subscriber: object, subscribers: readonly object[]): number {
-  let places = 0
-  for (const each of subscribers) if (each === subscriber) places++
-  return places
+/** What has come from each place at which a subscriber stands in the array: it is told at one after the other. */
+class Places<E> {
+  readonly #isSame: (one: E, other: E) => boolean
+  #last: { readonly event: E, readonly times: number } | undefined
+
+  /** @param isSame whether two are one event, told at two places */
+  constructor (isSame: (one: E, other: E) => boolean) {
+    this.#isSame = isSame
+  }
+
+  /** Whether it is the same event again. */
+  isAgain (event: E, subscribers: readonly object[], self: object): boolean {
+    let places = 0
+    for (const subscriber of subscribers) if (subscriber === self) places++
+    if (places < 2) return false
+    const last = this.#last
+    const again = last !== undefined && this.#isSame(last.event, event)
+    const times = again ? last.times + 1 : 1
+    this.#last = times < places ? { event, times } : undefined
+    return again
+  }
 }
