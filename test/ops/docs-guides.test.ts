@@ -109,9 +109,9 @@ t.test('series: the formula, and the numbers that were worked out', async (t) =>
   const sized = await twentyRoutes(t)
   await sized.ask()
   t.equal(seriesPage.number(/text page .*= +([\d,]+) lines/), await sized.lines())
-  t.equal(20 * (49 + 17 * S), await sized.lines())
+  t.equal(20 * (50 + 17 * S), await sized.lines())
   t.equal(worked, await sized.lines(OPENMETRICS))
-  t.equal(20 * (49 + 17 * S + 6 + S), worked)
+  t.equal(20 * (50 + 17 * S + 6 + S), worked)
   t.equal(seriesPage.number(/in ten pods +([\d,]+) series/), 10 * worked)
 
   const tenants = await twentyRoutes(t, { labels: { tenant: ({ headers }) => headers['x-tenant'] as string } })
@@ -128,12 +128,12 @@ t.test('series: the formula, and the numbers that were worked out', async (t) =>
     t.ok(new RegExp(`(^|: )${expected}( × S)?$`).test(lines), `${name}: ${lines}`)
     t.equal(created, type.endsWith('gauge') ? '0' : name === 'http_request_duration_seconds' ? 'S' : '1', name)
   }
-  t.equal(rows.length, 9)
+  t.equal(rows.length, 10)
 
   const { page, url } = await service(t)
   await fetch(`${url}/nowhere`)
-  t.equal((await page()).samples.filter(({ name }) => name.startsWith('http_')).length, 32 + 17, 'unmatched')
-  t.equal(seriesPage.number(/no handler: (\d+) \+ 17 S/), 32)
+  t.equal((await page()).samples.filter(({ name }) => name.startsWith('http_')).length, 33 + 17, 'unmatched')
+  t.equal(seriesPage.number(/no handler: (\d+) \+ 17 S/), 33)
 
   const registry = new Registry()
   const pool = new pg.Pool(walking.postgres.config)
