@@ -1,4 +1,6 @@
 import { metric, type Scope } from './catalogue.js'
+import { errorTypeOf } from './error-type.js'
+import { MetricsError, show } from './errors.js'
 import type { Counter } from './metrics/index.js'
 
 /** Says a first failure somewhere a person will read it. */
@@ -32,7 +34,7 @@ export class Trouble {
       if (this.#logged.has(source)) return
       this.#logged.add(source)
       const counted = this.#errors === undefined ? '' : 'counted in metrics_instrumentation_errors_total and '
-      this.#log(`fastify-prometheus: ${source} failed; it is ${counted}not logged again`, error)
+      this.#log(`fastify-prometheus: ${source} failed; it is ${counted}not logged again`, withoutContent(error))
     } catch {
       // A registry or a log that fails leaves nobody to tell.
     }
@@ -41,4 +43,22 @@ export class Trouble {
 
 function warn (message: string, error: unknown): void {
   process.emitWarning(`${message}: ${error instanceof Error ? error.stack ?? error.message : String(error)}`, { code: 'FP_WARN_INSTRUMENTATION' })
+}
+
+/**
+ * An error as it may be logged. What has a code comes from a driver or from Node, and its message may hold an address, a statement
+ * or the values in one: of such, the type and where it came from. What was thrown and is no error is named by its kind.
+ */
+function withoutContent (error: unknown): unknown {
+  if (!(error instanceof Error)) return error === undefined || error === null ? error : `${show(error)} was thrown`
+  if (error instanceof MetricsError || !('code' in error || 'driverError' in error)) return error
+  const shown = new Error(errorTypeOf(error))
+  shown.stack = `Error: ${shown.message}${framesOf(error)}`
+  return shown
+}
+
+function framesOf ({ stack = '', message }: Error): string {
+  // The message may have lines that look like frames.
+  const frames = stack.includes(message) ? stack.slice(stack.indexOf(message) + message.length) : ''
+  return frames.startsWith('\n') ? frames : ''
 }

@@ -16,7 +16,7 @@ const REQUEST = Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
 const BEFORE = process.env.BENCH_BEFORE
 
 /** @param starts of each server: how well a process is compiled differs from one start to the next */
-export async function http ({ rounds = 27, starts = 3 } = {}) {
+export async function http ({ rounds = 21, starts = 10 } = {}) {
   const names = ['bare', 'hooks', 'ours', ...BEFORE === undefined ? [] : ['before'], 'promClient', 'fastifyMetrics']
   const all = []
   for (let start = 0; start < starts; start++) all.push(await oneStart(names, rounds))
