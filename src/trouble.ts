@@ -50,7 +50,11 @@ function warn (message: string, error: unknown): void {
  * or the values in one: of such, the type and where it came from. What was thrown and is no error is named by its kind.
  */
 function withoutContent (error: unknown): unknown {
-  if (!(error instanceof Error)) return error === undefined || error === null ? error : `${show(error)} was thrown`
+  if (error === undefined || error === null) return error
+  if (!(error instanceof Error)) {
+    if (typeof error === 'object' && Object.getPrototypeOf(error) === null) throw new TypeError('there is nothing to say of it')
+    return `${show(error)} was thrown`
+  }
   if (error instanceof MetricsError || !('code' in error || 'driverError' in error)) return error
   const shown = new Error(errorTypeOf(error))
   shown.stack = `Error: ${shown.message}${framesOf(error)}`
