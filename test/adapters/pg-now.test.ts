@@ -155,6 +155,57 @@ t.test('nothing stays under way, however it ends', async (t) => {
   t.equal((await databaseNumbers(registry)).trouble, 0)
 })
 
+/** A pool of clients whose queries are what is given, as a library may patch them. */
+function poolWith (registry: Registry, query: () => unknown): pg.Pool {
+  class Patched extends pg.Client {}
+  Object.assign(Patched.prototype, { query })
+  const pool = new pg.Pool({ ...server.config, max: 1, Client: Patched })
+  instrumentPool(pool, { registry })
+  return pool
+}
+
+t.test('a query that is refused at once is not under way', async (t) => {
+  const registry = new Registry()
+  const pool = poolWith(registry, () => { throw new Error('not now') })
+  const client = await pool.connect()
+  t.throws(() => client.query('SELECT 1'), { message: 'not now' })
+  t.match(await underWay(registry), { queries: 0, query: 0 })
+  client.release()
+  await pool.end()
+})
+
+t.test('a query that is never answered is under way until its connection ends', async (t) => {
+  const registry = new Registry()
+  const pool = poolWith(registry, () => new Promise(() => {}))
+  const client = await pool.connect()
+  const ended = once(client, 'end')
+  client.query('SELECT 1').catch(() => {})
+  t.equal((await underWay(registry)).queries, 1)
+  client.release(true)
+  await ended
+  t.same(await underWay(registry), NOTHING)
+  await pool.end()
+})
+
+t.test('of two pools of an alias the greater age is shown, and not the sum', async (t) => {
+  const registry = new Registry()
+  const pools = [1, 2].map(() => new pg.Pool({ ...server.config, max: 1 }))
+  for (const pool of pools) instrumentPool(pool, { registry })
+  for (const pool of pools) await pool.query('SELECT 1')
+  const began = performance.now()
+  const queries = pools.map((pool) => pool.query('SELECT pg_sleep(2)'))
+  const clock = new pg.Client(server.config)
+  await clock.connect()
+  await clock.query('SELECT pg_sleep(0.3)')
+  const { queries: running, query, use } = await underWay(registry)
+  const passed = (performance.now() - began) / 1000
+  t.equal(running, 2)
+  for (const age of [query, use]) t.ok(age > 0.3 && age <= passed, `${age} s of ${passed} s`)
+  await clock.end()
+  await Promise.all(queries)
+  await Promise.all(pools.map((pool) => pool.end()))
+})
+
 t.test('a pool that has ended shows nothing more', async (t) => {
   const registry = new Registry()
   const pool = new pg.Pool({ ...server.config, max: 1 })
