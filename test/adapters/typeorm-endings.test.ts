@@ -108,7 +108,7 @@ t.test('MySQL', async (t) => {
         })
       }
 
-      for (const statement of ['CREATE TEMPORARY TABLE IF NOT EXISTS d2 (id int)', 'CREATE TABLE wrong (', 'SELECT 1; SELECT 2']) {
+      for (const statement of ['CREATE TEMPORARY TABLE IF NOT EXISTS d2 (id int)', 'CREATE TEMPORARY TABLE d3 (id int, id int)', 'CREATE TABLE wrong (', 'SELECT 1; SELECT 2']) {
         await using(dataSource, async (runner) => {
           await runner.startTransaction()
           await insert(runner.manager)
