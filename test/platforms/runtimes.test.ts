@@ -48,7 +48,7 @@ do { page = await (await fetch(url + '/metrics')).text() } while (/^http_request
 process.stdout.write(page, () => process.exit())
 `
 await writeFile(folder.join('service.mjs'), SERVICE)
-await writeFile(folder.join('silent.cjs'), "require('fastify')\nconst channels = require('node:diagnostics_channel')\nif (process.env.CHANNELS === 'missing') delete channels.tracingChannel\nelse channels.tracingChannel = () => ({ traceSync: (fn, _context, self, ...args) => fn.apply(self, args) })\n")
+await writeFile(folder.join('silent.cjs'), "require('fastify')\n// Node 24 makes a channel of its own when this is loaded.\nrequire('node:child_process')\nconst channels = require('node:diagnostics_channel')\nif (process.env.CHANNELS === 'missing') delete channels.tracingChannel\nelse channels.tracingChannel = () => ({ traceSync: (fn, _context, self, ...args) => fn.apply(self, args) })\n")
 
 const onPath = (name: string) => (process.env['PATH'] ?? '').split(delimiter).map((place) => join(place, name)).find((file) => existsSync(file))
 /** What `npm install` brings for this system; the script of the package deno would copy it. */
