@@ -1,4 +1,4 @@
-import { disguised, shadowMethod, type Method } from '../../src/shadow.js'
+import { overlayMethod, shadowMethod, type Method } from '../../src/shadow.js'
 
 /** A method that goes over another. `below` gives that other as it is at each call, so what others patch there is met. */
 export type Over = (below: () => Method) => Method
@@ -79,12 +79,7 @@ export class Layer {
     if (known !== undefined) return known
     const layer = Object.create(prototype) as object
     this.#layers.set(prototype, layer)
-    for (const [name, over] of this.#methods) {
-      const original: unknown = Reflect.get(prototype, name)
-      if (typeof original !== 'function') continue
-      const value = disguised(original, over(() => (prototype as Record<string, Method>)[name] as Method))
-      Object.defineProperty(layer, name, { value, writable: true, configurable: true })
-    }
+    for (const [name, over] of this.#methods) overlayMethod(layer, name, (under) => over(() => under[name] as Method))
     return layer
   }
 
