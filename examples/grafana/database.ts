@@ -99,29 +99,20 @@ const running = lines({
   queries: [[sum(series('db_queries_in_flight', ...CHOSEN), 'alias'), '{{alias}}']]
 })
 
-const oldestQuery = lines({
-  title: 'Oldest query',
-  description: 'How long the oldest query has been running, in the process where it is oldest. A straight line upwards hangs: pg_stat_activity says on what.',
+/** An age, in the process of the alias where it is greatest. */
+const age = (title: string, name: string, description: string) => lines({
+  title,
+  description,
   unit: 's',
   width: 6,
-  queries: [[max(series('db_query_oldest_seconds', ...CHOSEN), 'alias'), '{{alias}}']]
+  queries: [[max(series(name, ...CHOSEN), 'alias'), '{{alias}}']]
 })
 
-const oldestWait = lines({
-  title: 'Oldest waiter',
-  description: 'How long the request that waits for a connection for longest has waited, that of one which is being opened too. Above a moment the pool is exhausted, or the database cannot be reached.',
-  unit: 's',
-  width: 6,
-  queries: [[max(series('db_pool_oldest_pending_seconds', ...CHOSEN), 'alias'), '{{alias}}']]
-})
+const oldestQuery = age('Oldest query', 'db_query_oldest_seconds', 'How long the oldest query has been running, in the process where it is oldest. A straight line upwards hangs: pg_stat_activity says on what.')
 
-const longestUse = lines({
-  title: 'Longest use',
-  description: 'How long the connection that has been out of its pool for longest has been out. A line that rises for ever while no query is old is a leak: a client that is never released.',
-  unit: 's',
-  width: 6,
-  queries: [[max(series('db_connection_oldest_use_seconds', ...CHOSEN), 'alias'), '{{alias}}']]
-})
+const oldestWait = age('Oldest waiter', 'db_pool_oldest_pending_seconds', 'How long the request that waits for a connection for longest has waited, that of one which is being opened too. Above a moment the pool is exhausted, or the database cannot be reached.')
+
+const longestUse = age('Longest use', 'db_connection_oldest_use_seconds', 'How long the connection that has been out of its pool for longest has been out. A line that rises for ever while no query is old is a leak: a client that is never released.')
 
 const connections = lines({
   title: 'Connections',

@@ -145,32 +145,30 @@ const exceptions = lines({
   queries: [[orNone(rateOf('http_exceptions_total', { by: 'type' }), 'type', rateOf('http_requests_received_total')), '{{type}}']]
 })
 
-const failing = bars({
+/** The ten routes where a number is highest. */
+const worstRoutes = (byRoute: string, panel: Omit<Parameters<typeof bars>[0], 'queries'>) =>
+  bars({ ...panel, queries: [[`topk(10, ${byRoute})`, '{{method}} {{route}}']] }).dataLinks([toRoute()])
+
+const failing = worstRoutes(share(rateOf(ENDED, { by: BY_ROUTE, where: [FAILED] }), rateOf(ENDED, { by: BY_ROUTE })), {
   title: 'Failing most',
   description: 'Share of 5xx by route, the ten highest. Click one for all about it.',
   unit: 'percentunit',
-  width: 8,
-  limits: { yellow: 0.001, red: 0.01 },
-  queries: [[`topk(10, ${share(rateOf(ENDED, { by: BY_ROUTE, where: [FAILED] }), rateOf(ENDED, { by: BY_ROUTE }))})`, '{{method}} {{route}}']]
-}).max(1).dataLinks([toRoute()])
+  limits: { yellow: 0.001, red: 0.01 }
+}).max(1)
 
-const slow = bars({
+const slow = worstRoutes(quantile(0.99, DURATION, { by: BY_ROUTE }), {
   title: 'Slowest',
   description: 'Latency p99 by route, the ten highest. Click one for all about it.',
   unit: 's',
-  width: 8,
-  limits: { yellow: 0.5, red: 1 },
-  queries: [[`topk(10, ${quantile(0.99, DURATION, { by: BY_ROUTE })})`, '{{method}} {{route}}']]
-}).dataLinks([toRoute()])
+  limits: { yellow: 0.5, red: 1 }
+})
 
-const hanging = bars({
+const hanging = worstRoutes(max(series('http_request_oldest_seconds'), BY_ROUTE), {
   title: 'Oldest in flight',
   description: 'Age of the oldest request that is not answered yet, by route, the ten highest. Requests that hang are in no latency: that is measured at the end. Click one for all about it.',
   unit: 's',
-  width: 8,
-  limits: { yellow: 5, red: 30 },
-  queries: [[`topk(10, ${max(series('http_request_oldest_seconds'), BY_ROUTE)})`, '{{method}} {{route}}']]
-}).dataLinks([toRoute()])
+  limits: { yellow: 5, red: 30 }
+})
 
 const cpu = lines({
   title: 'CPU',
