@@ -1,4 +1,4 @@
-import { show } from '../../src/errors.js'
+import { show } from '../../src/validation/errors.js'
 
 /** Where a value that was given instead of another belongs: what kind it is by its shape, and what to do with it. */
 const KINDS: ReadonlyArray<readonly [is: (value: Shape) => boolean, advice: string]> = [

@@ -1,4 +1,4 @@
-import { shadowMethod } from '../../src/shadow.js'
+import { shadowMethod } from '../../src/instrumentation/shadow.js'
 import type { Operation } from '../../src/database/operation.js'
 import { dataSourceOf, type DataSourceLike, type EntityEventLike, type EntityMetadataLike, type QueryResultEventLike, type QueryRunnerLike } from './shapes.js'
 

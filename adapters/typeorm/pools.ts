@@ -1,4 +1,4 @@
-import { shadowMethod } from '../../src/shadow.js'
+import { shadowMethod } from '../../src/instrumentation/shadow.js'
 
 /** What PostgresDriver and CockroachDriver have. */
 interface PooledDriver<P extends object> {

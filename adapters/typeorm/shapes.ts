@@ -1,4 +1,4 @@
-import { holds } from '../../src/given.js'
+import { holds } from '../../src/validation/given.js'
 
 /**
  * TypeORM as this adapter sees it: its own types and those of every version from 0.3.20 on fit, and none is imported, so this

@@ -1,7 +1,7 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import cluster from 'node:cluster'
 import type { AddressInfo } from 'node:net'
-import { MetricsError } from '../errors.js'
+import { MetricsError } from '../validation/errors.js'
 import type { Pages } from '../exposition/index.js'
 import { serveMetrics } from './route.js'
 import type { PortSettings, RouteSettings } from './settings.js'

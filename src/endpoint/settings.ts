@@ -1,8 +1,8 @@
 import type { RouteShorthandOptions } from 'fastify'
-import { invalidOption } from '../errors.js'
+import { invalidOption } from '../validation/errors.js'
 import type { ExpositionSettings } from '../exposition/index.js'
-import { isRecord, readGiven, refuseUnknown } from '../given.js'
-import { endpointSpellings } from '../spellings.js'
+import { isRecord, readGiven, refuseUnknown } from '../validation/given.js'
+import { endpointSpellings } from '../validation/spellings.js'
 
 /** Where the metrics are served, and how: any Fastify route option but `method`, `url` and `handler`, and these. */
 export interface PageOptions extends RouteShorthandOptions {

@@ -1,6 +1,6 @@
 import type { Http2ServerResponse, ServerHttp2Stream } from 'node:http2'
 import type { Readable } from 'node:stream'
-import { shadowMethod } from '../shadow.js'
+import { shadowMethod } from '../instrumentation/shadow.js'
 import type { Arrival, Exchange, RawRequest, RawResponse } from './exchange.js'
 
 /** How a request came. */

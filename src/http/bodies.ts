@@ -1,5 +1,5 @@
 import type { Http2ServerRequest } from 'node:http2'
-import { shadow } from '../shadow.js'
+import { shadow } from '../instrumentation/shadow.js'
 import type { Exchange, RawRequest } from './exchange.js'
 
 /** Counts the bytes of a body that comes without a length said before. */

@@ -1,6 +1,6 @@
 import type { FastifyReply } from 'fastify'
 import type { FamilyOf } from '../catalogue.js'
-import { shadowMethod } from '../shadow.js'
+import { shadowMethod } from '../instrumentation/shadow.js'
 import { OTHER } from './routes.js'
 
 /** Counts what this reply renders by `reply.view`, where @fastify/view has put it there. */

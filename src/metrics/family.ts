@@ -1,4 +1,4 @@
-import { MetricsError, show } from '../errors.js'
+import { MetricsError, show } from '../validation/errors.js'
 import { announceCap } from './cap.js'
 import { helpOf } from './help.js'
 import { isLabelName, isMetricName, refuseUnknownLabels, type LabelValue, type Labels } from './labels.js'

@@ -11,7 +11,7 @@ import { Child, notANumber } from './series.js'
 import type { SeriesSnapshot } from './snapshot.js'
 import type { MetricObject, MetricValue, PromValue } from './state.js'
 import type { ExemplarWrite } from './counter.js'
-import { show } from '../errors.js'
+import { show } from '../validation/errors.js'
 
 const DEFAULT_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 

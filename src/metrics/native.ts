@@ -1,4 +1,4 @@
-import { show } from '../errors.js'
+import { show } from '../validation/errors.js'
 import { MAX_SCHEMA, MIN_SCHEMA } from './native-scale.js'
 import { NativeSeries, type NativeSettings } from './native-series.js'
 import type { NativeSnapshot } from './snapshot.js'

@@ -1,5 +1,5 @@
 import { AssertionError } from 'node:assert'
-import { invalidOption } from '../errors.js'
+import { invalidOption } from '../validation/errors.js'
 import type { Labels, RegistryLike } from '../metrics/index.js'
 import { describe } from './description.js'
 import { checkRegistry, snapshot, seriesName, type Snapshot } from './snapshot.js'

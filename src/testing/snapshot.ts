@@ -1,4 +1,4 @@
-import { invalidOption } from '../errors.js'
+import { invalidOption } from '../validation/errors.js'
 import { isRegistry, type Labels, type RegistryLike } from '../metrics/index.js'
 
 /** One line of a metrics page. */

@@ -11,8 +11,8 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { instrumentPg, instrumentPool } from '../../adapters/pg.js'
 import { catalogue } from '../../src/catalogue.js'
-import { MetricsError } from '../../src/errors.js'
-import { countUsage, type DatabaseUsage } from '../../src/usage.js'
+import { MetricsError } from '../../src/validation/errors.js'
+import { countUsage, type DatabaseUsage } from '../../src/instrumentation/usage.js'
 import { startPostgres } from '../support/postgres.js'
 
 const server = await startPostgres()

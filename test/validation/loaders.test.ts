@@ -3,10 +3,10 @@ import { dirname } from 'node:path'
 import Fastify, { type FastifyServerOptions } from 'fastify'
 import { Registry } from 'prom-client'
 import t from 'tap'
-import { metricsPlugin } from '../src/index.js'
-import { SERVER_OPTIONS } from '../src/loaders.js'
-import { readOptions } from '../src/options.js'
-import { unpackPackage } from './support/package-folder.js'
+import { metricsPlugin } from '../../src/index.js'
+import { SERVER_OPTIONS } from '../../src/validation/loaders.js'
+import { readOptions } from '../../src/options.js'
+import { unpackPackage } from '../support/package-folder.js'
 
 const folder = await unpackPackage(t)
 

@@ -2,10 +2,10 @@ import { once } from 'node:events'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { Counter as ForeignCounter, Registry } from 'prom-client'
 import t, { type Test } from 'tap'
-import { instrumentPool } from '../adapters/pg.js'
-import { OWN_METRICS } from '../src/catalogue.js'
-import { Counter, Histogram, metricsPlugin, metricsServer, type MetricsPluginOptions } from '../src/index.js'
-import { Page } from './support/page.js'
+import { instrumentPool } from '../../adapters/pg.js'
+import { OWN_METRICS } from '../../src/catalogue.js'
+import { Counter, Histogram, metricsPlugin, metricsServer, type MetricsPluginOptions } from '../../src/index.js'
+import { Page } from '../support/page.js'
 
 /** An application that keeps what it logs, and its page. */
 async function logged (t: Test, options: MetricsPluginOptions) {

@@ -9,13 +9,13 @@ import Cursor from 'pg-cursor'
 import { Registry } from 'prom-client'
 import t, { type Test } from 'tap'
 import { DataSource } from 'typeorm'
-import { instrumentPg, instrumentPool, type PgOptions } from '../adapters/pg.js'
-import { instrumentDataSource } from '../adapters/typeorm.js'
-import { catalogue, type Definition, type Histogram, type Labels, type MetricsPluginOptions, type RegistryLike } from '../src/index.js'
-import { QueryExemplars } from '../src/exemplars.js'
-import { HTTP_METRICS } from '../src/http/families.js'
-import { exchange, open, service } from './support/http.js'
-import { startPostgres } from './support/postgres.js'
+import { instrumentPg, instrumentPool, type PgOptions } from '../../adapters/pg.js'
+import { instrumentDataSource } from '../../adapters/typeorm.js'
+import { catalogue, type Definition, type Histogram, type Labels, type MetricsPluginOptions, type RegistryLike } from '../../src/index.js'
+import { QueryExemplars } from '../../src/instrumentation/exemplars.js'
+import { HTTP_METRICS } from '../../src/http/families.js'
+import { exchange, open, service } from '../support/http.js'
+import { startPostgres } from '../support/postgres.js'
 
 const HISTOGRAMS = HTTP_METRICS.filter((name) => (catalogue[name] as Definition).type === 'histogram')
 const DURATION = 'http_request_duration_seconds'
@@ -113,7 +113,7 @@ t.test('the span is found where @opentelemetry/api cannot be loaded, as in a bun
     return load.call(this, request, ...rest)
   }
   // A copy of its own, that has not asked yet.
-  const { QueryExemplars } = await t.mockImport('../src/exemplars.js', {}) as typeof import('../src/exemplars.js')
+  const { QueryExemplars } = await t.mockImport('../src/exemplars.js', {}) as typeof import('../../src/instrumentation/exemplars.js')
   const registry = new Registry()
   const { labels, result } = inSpan(() => new QueryExemplars({ registry }).here())
   t.same(result, labels)

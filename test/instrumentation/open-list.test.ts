@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { OpenList, type Open } from '../src/open-list.js'
+import { OpenList, type Open } from '../../src/instrumentation/open-list.js'
 
 interface Walk extends Open<Walk> { dog?: string }
 

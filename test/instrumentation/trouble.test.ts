@@ -2,8 +2,8 @@ import { Registry } from 'prom-client'
 import t from 'tap'
 import { once } from 'node:events'
 import { inspect } from 'node:util'
-import { assertSeries } from '../src/testing/index.js'
-import { Trouble } from '../src/trouble.js'
+import { assertSeries } from '../../src/testing/index.js'
+import { Trouble } from '../../src/instrumentation/trouble.js'
 
 t.test('an error is counted each time and logged the first time its source has one', async (t) => {
   const registry = new Registry()

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { driverErrorTypeOf, errorTypeOf } from '../src/error-type.js'
-import { conditions } from '../src/sqlstate.js'
+import { driverErrorTypeOf, errorTypeOf } from '../../src/instrumentation/error-type.js'
+import { conditions } from '../../src/instrumentation/sqlstate.js'
 
 /** An error as a driver makes it. */
 function thrown (message: string, fields: object = {}): Error {

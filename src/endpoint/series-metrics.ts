@@ -1,5 +1,5 @@
-import { metric, type OwnChoice, type Scope } from './catalogue.js'
-import { isFamily, type Family, type RegistryLike } from './metrics/index.js'
+import { metric, type OwnChoice, type Scope } from '../catalogue.js'
+import { isFamily, type Family, type RegistryLike } from '../metrics/index.js'
 
 /** Label sets from which on a metric is shown, and the part of its maxSeries: fewer tell nobody anything, and would be most of a small page. */
 const SHOWN_FROM = 100

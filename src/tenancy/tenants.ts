@@ -1,4 +1,4 @@
-import type { RegistryLike } from './metrics/index.js'
+import type { RegistryLike } from '../metrics/index.js'
 
 /** The open applications that write to a registry under one prefix, each known by its server. */
 type Tenants = Map<string, Set<WeakRef<object>>>

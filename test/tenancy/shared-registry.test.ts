@@ -7,11 +7,11 @@ import * as platformatic from '@platformatic/prom-client'
 import { Counter as PromCounter, Registry, collectDefaultMetrics } from 'prom-client'
 import t from 'tap'
 import pg from 'pg'
-import { instrumentPool } from '../adapters/pg.js'
-import { Counter, metricsPlugin, metricsServer, type MetricsPluginOptions, type RegistryLike } from '../src/index.js'
-import { beginTenancy } from '../src/tenants.js'
-import { assertSeries, snapshot } from '../src/testing/index.js'
-import { Page } from './support/page.js'
+import { instrumentPool } from '../../adapters/pg.js'
+import { Counter, metricsPlugin, metricsServer, type MetricsPluginOptions, type RegistryLike } from '../../src/index.js'
+import { beginTenancy } from '../../src/tenancy/tenants.js'
+import { assertSeries, snapshot } from '../../src/testing/index.js'
+import { Page } from '../support/page.js'
 
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void

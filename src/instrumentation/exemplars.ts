@@ -1,6 +1,6 @@
-import type { Scope } from './catalogue.js'
-import { show } from './errors.js'
-import { MOST_EXEMPLAR_CHARACTERS, isLabelName, type Labels } from './metrics/index.js'
+import type { Scope } from '../catalogue.js'
+import { show } from '../validation/errors.js'
+import { MOST_EXEMPLAR_CHARACTERS, isLabelName, type Labels } from '../metrics/index.js'
 import { Trouble } from './trouble.js'
 
 /**

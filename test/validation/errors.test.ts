@@ -2,11 +2,11 @@ import fc from 'fast-check'
 import Fastify from 'fastify'
 import { Registry } from 'prom-client'
 import t from 'tap'
-import { instrumentPg, instrumentPool } from '../adapters/pg.js'
-import { instrumentDataSource, modelOpsSubscriber, refreshMigrations } from '../adapters/typeorm.js'
-import { Counter, Histogram, MetricsError, metricsPlugin, metricsServer } from '../src/index.js'
-import { show, showName } from '../src/errors.js'
-import { assertSeries, assertSeriesChanged, assertSeriesCompare, assertSeriesUnchanged, snapshot } from '../src/testing/index.js'
+import { instrumentPg, instrumentPool } from '../../adapters/pg.js'
+import { instrumentDataSource, modelOpsSubscriber, refreshMigrations } from '../../adapters/typeorm.js'
+import { Counter, Histogram, MetricsError, metricsPlugin, metricsServer } from '../../src/index.js'
+import { show, showName } from '../../src/validation/errors.js'
+import { assertSeries, assertSeriesChanged, assertSeriesCompare, assertSeriesUnchanged, snapshot } from '../../src/testing/index.js'
 
 t.test('a value is shown by its kind and size', async (t) => {
   class Walk { readonly password = 'x' }
