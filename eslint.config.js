@@ -1,33 +1,41 @@
 import neostandard from 'neostandard'
 import { configs } from 'typescript-eslint'
 
-/** Who may know whom: each room, and what of ours it may import beside itself. ARCHITECTURE.md says why. */
+/** Who may know whom: each room, and what of ours it may import beside itself. Data goes one way; ARCHITECTURE.md has the picture. */
 const rooms = {
-  'src/metrics': ['errors'],
-  'src/database': ['catalogue', 'metrics', 'open-list', 'scope', 'exemplars', 'given', 'spellings', 'errors'],
-  'src/http': ['catalogue', 'metrics', 'open-list', 'exemplars', 'trouble', 'shadow', 'given', 'usage', 'error-type', 'errors'],
-  'src/exposition': ['metrics', 'errors'],
-  'src/endpoint': ['exposition', 'given', 'spellings', 'errors'],
-  'src/testing': ['metrics', 'errors']
+  'src/validation': [],
+  'src/metrics': ['validation'],
+  'src/catalogue': ['metrics'],
+  'src/instrumentation': ['catalogue', 'metrics', 'validation'],
+  'src/exposition': ['metrics', 'validation'],
+  'src/tenancy': ['catalogue', 'exposition', 'instrumentation', 'metrics'],
+  'src/endpoint': ['catalogue', 'exposition', 'instrumentation', 'metrics', 'tenancy', 'validation'],
+  'src/http': ['catalogue', 'instrumentation', 'metrics', 'validation'],
+  'src/database': ['catalogue', 'instrumentation', 'metrics', 'validation'],
+  'src/testing': ['metrics', 'validation']
 }
 
-const importRules = Object.entries(rooms).map(([room, known]) => ({
-  files: [`${room}/**/*.ts`],
-  rules: { 'no-restricted-imports': ['error', { patterns: [{ regex: `^\\.\\./(?!(${known.join('|')})[./])`, message: `${room} may know ${known.join(', ')} and nothing else of ours.` }] }] }
-}))
+/** What an adapter may know of src. */
+const adapters = ['catalogue', 'database', 'instrumentation', 'metrics', 'validation']
 
-/** An adapter knows the catalogue and what stands under it; of the other adapters, only typeorm knows pg, whose pools it instruments. */
-const adapterRule = (adapter, known = '(?!)') => ({
-  files: [`adapters/${adapter}.ts`, `adapters/${adapter}/**/*.ts`],
-  rules: {
-    'no-restricted-imports': ['error', {
-      patterns: [
-        { regex: '^(\\.\\./)+src/(?!(catalogue|scope|exemplars|metrics|open-list|database|trouble|usage|shadow|error-type|given|spellings|errors)[./])', message: 'An adapter knows the catalogue, scope, exemplars, metrics, open-list, database, trouble, usage, shadow, error-type, given, spellings and errors.' },
-        { regex: `^\\.\\./(?!(\\.\\./)?src/|\\.\\./src/|(${known})[./])`, message: 'Adapters do not know each other.' }
-      ]
-    }]
-  }
+/** The rooms with a face: whoever is outside imports that, and no file behind it. */
+const FACE = { regex: '/(exposition|instrumentation|metrics|testing)/(?!index[.])', message: 'This room has a face: import its index.' }
+
+const restricted = (files, ...patterns) => ({ files, rules: { 'no-restricted-imports': ['error', { patterns }] } })
+
+const roomRules = Object.entries(rooms).map(([room, known]) => {
+  const up = room === 'src/catalogue' ? '\\./' : '\\.\\./'
+  const others = known.length === 0 ? '' : `(?!(${known.join('|')})[./])`
+  return restricted([`${room}/**/*.ts`, `${room}.ts`], { regex: `^${up}${others}`, message: `${room} may know ${known.join(', ') || 'nothing'} and nothing else of ours.` }, FACE)
 })
+
+/** Of the other adapters, only typeorm knows one: pg, whose pools it instruments. */
+const adapterRule = (adapter, known = '(?!)') => restricted(
+  [`adapters/${adapter}.ts`, `adapters/${adapter}/**/*.ts`],
+  { regex: `^(\\.\\./)+src/(?!(${adapters.join('|')})[./])`, message: `An adapter knows ${adapters.join(', ')}.` },
+  { regex: `^\\.\\./(?!(\\.\\./)?src/|\\.\\./src/|(${known})[./])`, message: 'Adapters do not know each other.' },
+  FACE
+)
 
 export default [
   { ignores: ['**/dist/', '.tap/', 'node_modules/'] },
@@ -43,7 +51,8 @@ export default [
       '@stylistic/quote-props': 'off'
     }
   },
-  ...importRules,
+  restricted(['src/*.ts'], FACE),
+  ...roomRules,
   adapterRule('pg'),
   adapterRule('typeorm', 'pg')
 ]

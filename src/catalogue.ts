@@ -1,5 +1,4 @@
-import type { ExemplarSource } from './instrumentation/exemplars.js'
-import { Counter, DEFAULT_MAX_SERIES, Gauge, Histogram, ObservableCounter, ObservableGauge, defaultRegistry, familyIn, type FamilyConfig, type NativeConfig, type RegistryLike } from './metrics/index.js'
+import { Counter, DEFAULT_MAX_SERIES, Gauge, Histogram, ObservableCounter, ObservableGauge, defaultRegistry, familyIn, type ExemplarSource, type FamilyConfig, type NativeConfig, type RegistryLike } from './metrics/index.js'
 
 /** One metric this package exports. */
 export interface Definition {

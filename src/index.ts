@@ -4,13 +4,12 @@ export type { EndpointOptions, PageOptions, PortOptions } from './endpoint/setti
 export type { MetricsServer } from './endpoint/server.js'
 export type { MetricsPluginOptions } from './options.js'
 export type { HttpMetricName } from './http/families.js'
-export type { ExemplarSource } from './instrumentation/exemplars.js'
 export type { RouteMetricsConfig } from './http/routes.js'
 export type { RouteNamer } from './http/route-label.js'
 export type { LabelResolver } from './http/user-labels.js'
 export { catalogue, type Definition, type MetricName, type NativeHistograms, type OwnMetricName } from './catalogue.js'
 export { MetricsError, type ErrorCode } from './validation/errors.js'
 export {
-  Counter, Gauge, Histogram, type Aggregator, type CounterChild, type GaugeChild, type HistogramChild, type ExemplarWrite, type FamilyConfig,
+  Counter, Gauge, Histogram, type Aggregator, type CounterChild, type GaugeChild, type HistogramChild, type ExemplarSource, type ExemplarWrite, type FamilyConfig,
   type HistogramConfig, type Labels, type LabelValue, type MetricObject, type MetricValue, type NativeConfig, type RegistryLike
 } from './metrics/index.js'

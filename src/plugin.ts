@@ -1,18 +1,18 @@
 import type { FastifyBaseLogger, FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { collectDefaultMetrics } from 'prom-client'
-import { Clearing, ClearingOfAll, type Held } from './tenancy/clearing.js'
 import { serveMetrics } from './endpoint/route.js'
+import { observedExposition } from './endpoint/scrapes.js'
 import { listen, type MetricsServer } from './endpoint/server.js'
-import { showName } from './validation/errors.js'
 import { FORMATS } from './exposition/index.js'
 import { instrumentHttp } from './http/instrument.js'
+import { Trouble } from './instrumentation/index.js'
 import { onCap, type RegistryLike } from './metrics/index.js'
-import { isAutoloaded } from './validation/loaders.js'
 import { readOptions, type MetricsPluginOptions } from './options.js'
-import { observedExposition } from './endpoint/scrapes.js'
+import { Clearing, ClearingOfAll, type Held } from './tenancy/clearing.js'
 import { beginTenancy } from './tenancy/tenants.js'
-import { Trouble } from './instrumentation/trouble.js'
+import { showName } from './validation/errors.js'
+import { isAutoloaded } from './validation/loaders.js'
 
 /** What `fastify.metrics` is. */
 export interface FastifyMetrics {

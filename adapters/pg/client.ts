@@ -1,8 +1,8 @@
+import { overlayMethod } from '../../src/instrumentation/index.js'
 import type { Connections } from './connections.js'
 import { isThenable, type Client, type Method } from './driver.js'
 import { observeQuery } from './query.js'
 import type { Recorder } from './recorder.js'
-import { overlayMethod } from '../../src/instrumentation/shadow.js'
 
 const NAMES = ['query', 'connect', 'end'] as const
 

@@ -1,7 +1,7 @@
 import { errorMonitor } from 'node:events'
 import type { Activity } from '../../src/database/activity.js'
 import type { DatabaseScope } from '../../src/database/metrics.js'
-import { originalOf, overlayMethod, shadow, shadowMethod, witnessed } from '../../src/instrumentation/shadow.js'
+import { originalOf, overlayMethod, shadow, shadowMethod, witnessed } from '../../src/instrumentation/index.js'
 import { Clients } from './client.js'
 import { Connections } from './connections.js'
 import { isThenable, type Client, type ClientClass, type Method, type Pool } from './driver.js'

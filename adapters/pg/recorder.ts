@@ -1,10 +1,8 @@
-import { errorTypeOf } from '../../src/instrumentation/error-type.js'
 import { Activity, secondsBetween } from '../../src/database/activity.js'
 import { DatabaseMetrics, type DatabaseScope } from '../../src/database/metrics.js'
 import { operationOf, type Operation } from '../../src/database/operation.js'
+import { errorTypeOf, Trouble, addQuery, currentUsage, type DatabaseUsage } from '../../src/instrumentation/index.js'
 import type { Labels } from '../../src/metrics/index.js'
-import { Trouble } from '../../src/instrumentation/trouble.js'
-import { addQuery, currentUsage, type DatabaseUsage } from '../../src/instrumentation/usage.js'
 import type { Client, Method, Submittable } from './driver.js'
 
 export const VENDOR = 'postgresql'

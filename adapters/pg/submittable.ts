@@ -1,6 +1,6 @@
+import { disguised, shadow } from '../../src/instrumentation/index.js'
 import type { Method, Submittable } from './driver.js'
 import type { Recorder, Started } from './recorder.js'
-import { disguised, shadow } from '../../src/instrumentation/shadow.js'
 
 type Handler = 'handleError' | 'handleDataRow' | 'handleCommandComplete' | 'handleReadyForQuery'
 

@@ -1,4 +1,4 @@
-import { overlayMethod, shadowMethod, type Method } from '../../src/instrumentation/shadow.js'
+import { overlayMethod, shadowMethod, type Method } from '../../src/instrumentation/index.js'
 
 /** A method that goes over another. `below` gives that other as it is at each call, so what others patch there is met. */
 export type Over = (below: () => Method) => Method

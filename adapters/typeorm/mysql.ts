@@ -1,7 +1,6 @@
 import { errorMonitor } from 'node:events'
 import type { DatabaseMetrics } from '../../src/database/metrics.js'
-import { driverErrorTypeOf } from '../../src/instrumentation/error-type.js'
-import { overlayMethod, shadowMethod, type Method } from '../../src/instrumentation/shadow.js'
+import { driverErrorTypeOf, overlayMethod, shadowMethod, type Method } from '../../src/instrumentation/index.js'
 import type { Connections } from './queries.js'
 import type { Query, QueryRecorder } from './recorder.js'
 import type { QueryRunnerLike } from './shapes.js'

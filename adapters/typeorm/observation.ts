@@ -1,6 +1,6 @@
 import type { DatabaseScope } from '../../src/database/metrics.js'
+import type { Trouble } from '../../src/instrumentation/index.js'
 import { showName } from '../../src/validation/errors.js'
-import type { Trouble } from '../../src/instrumentation/trouble.js'
 import { Events } from './events.js'
 import { MysqlConnections } from './mysql.js'
 import { OneConnection, queryLayer } from './queries.js'

@@ -1,4 +1,4 @@
-import { shadowMethod } from '../../src/instrumentation/shadow.js'
+import { shadowMethod } from '../../src/instrumentation/index.js'
 
 /** What PostgresDriver and CockroachDriver have. */
 interface PooledDriver<P extends object> {

@@ -1,5 +1,5 @@
 import type { DatabaseMetrics } from '../../src/database/metrics.js'
-import type { Method } from '../../src/instrumentation/shadow.js'
+import type { Method } from '../../src/instrumentation/index.js'
 import { Layer, type Over } from './layer.js'
 import type { Query, QueryRecorder } from './recorder.js'
 import { isQueryResult } from './rows.js'

@@ -1,5 +1,5 @@
 import { errorMonitor } from 'node:events'
-import { shadowMethod } from '../../src/instrumentation/shadow.js'
+import { shadowMethod } from '../../src/instrumentation/index.js'
 import type { Query, QueryRecorder } from './recorder.js'
 
 interface StreamLike {

@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks'
-import type { Open, OpenList } from '../instrumentation/open-list.js'
+import type { Open, OpenList } from '../instrumentation/index.js'
 
 /** One thing that goes on at a database: a query, a wait for a connection, the use of one. */
 export class Activity implements Open<Activity> {

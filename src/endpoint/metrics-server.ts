@@ -1,13 +1,12 @@
 import { OWN_METRICS, type OwnMetricName, type Scope } from '../catalogue.js'
+import { readMetrics, readRegistries, readScope, Trouble } from '../instrumentation/index.js'
+import type { RegistryLike } from '../metrics/index.js'
 import { ClearingOfAll } from '../tenancy/clearing.js'
-import { listen, type MetricsServer } from './server.js'
-import { readEndpoint, type PageOptions, type PortOptions } from './settings.js'
 import { MetricsError, invalidOption, show } from '../validation/errors.js'
 import { isRecord, readGiven } from '../validation/given.js'
-import type { RegistryLike } from '../metrics/index.js'
-import { readMetrics, readRegistries, readScope } from '../instrumentation/scope.js'
 import { observedExposition } from './scrapes.js'
-import { Trouble } from '../instrumentation/trouble.js'
+import { listen, type MetricsServer } from './server.js'
+import { readEndpoint, type PageOptions, type PortOptions } from './settings.js'
 
 /** Options of metricsServer: a port, where the metrics are, and any Fastify route option for the page. */
 export interface MetricsServerOptions extends PortOptions, PageOptions, Pick<Scope, 'prefix' | 'maxSeries'> {

@@ -1,8 +1,8 @@
 import { metric, type OwnChoice, type Scope } from '../catalogue.js'
 import { Exposition, type ExpositionSettings } from '../exposition/index.js'
+import type { Trouble } from '../instrumentation/index.js'
 import type { RegistryLike } from '../metrics/index.js'
 import { watchSeries } from './series-metrics.js'
-import type { Trouble } from '../instrumentation/trouble.js'
 
 /**
  * The pages of registries, with the metrics about them in the scope's own.

@@ -1,8 +1,8 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import cluster from 'node:cluster'
 import type { AddressInfo } from 'node:net'
-import { MetricsError } from '../validation/errors.js'
 import type { Pages } from '../exposition/index.js'
+import { MetricsError } from '../validation/errors.js'
 import { serveMetrics } from './route.js'
 import type { PortSettings, RouteSettings } from './settings.js'
 

@@ -1,6 +1,6 @@
 import type { RouteShorthandOptions } from 'fastify'
-import { invalidOption } from '../validation/errors.js'
 import type { ExpositionSettings } from '../exposition/index.js'
+import { invalidOption } from '../validation/errors.js'
 import { isRecord, readGiven, refuseUnknown } from '../validation/given.js'
 import { endpointSpellings } from '../validation/spellings.js'
 

@@ -1,5 +1,5 @@
-import { show } from '../validation/errors.js'
 import { LabelPair, NAME_LABEL, helpOf, isLabelName, isMetricName, labelsKey, type Exemplar, type FamilySnapshot, type MetricType, type SeriesSnapshot } from '../metrics/index.js'
+import { show } from '../validation/errors.js'
 import type { DefaultLabels, Failed } from './held.js'
 import { pause } from './slices.js'
 

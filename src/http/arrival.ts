@@ -1,7 +1,8 @@
 import type { Http2ServerResponse, ServerHttp2Stream } from 'node:http2'
 import type { Readable } from 'node:stream'
-import { shadowMethod } from '../instrumentation/shadow.js'
-import type { Arrival, Exchange, RawRequest, RawResponse } from './exchange.js'
+import { shadowMethod } from '../instrumentation/index.js'
+import type { Exchange } from './exchange.js'
+import type { Arrival, RawRequest, RawResponse } from './raw.js'
 
 /** How a request came. */
 export function arrivalOf (request: RawRequest, raw: RawResponse): Arrival {

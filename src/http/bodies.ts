@@ -1,27 +1,4 @@
-import type { Http2ServerRequest } from 'node:http2'
-import { shadow } from '../instrumentation/shadow.js'
-import type { Exchange, RawRequest } from './exchange.js'
-
-/** Counts the bytes of a body that comes without a length said before. */
-export class BodyCount {
-  bytes = 0
-
-  /** Counts from now on; undefined where the request has no body or says its length. */
-  static of (request: RawRequest): BodyCount | undefined {
-    if (request.headers['content-length'] !== undefined) return undefined
-    const hasBody = request.httpVersionMajor === 2 ? !(request as Http2ServerRequest).stream.endAfterHeaders : request.headers['transfer-encoding'] !== undefined
-    return hasBody ? new BodyCount(request) : undefined
-  }
-
-  // A 'data' listener would start the flow before the application reads, so the count sits where Node's parser hands chunks in.
-  private constructor (request: RawRequest) {
-    const { push } = request
-    shadow(request, 'push', (chunk: Buffer | string | null, encoding?: BufferEncoding) => {
-      if (chunk !== null) this.bytes += Buffer.byteLength(chunk)
-      return push.call(request, chunk, encoding)
-    })
-  }
-}
+import type { Exchange } from './exchange.js'
 
 /** Bytes of the body of a request; undefined while it has not all arrived, so that a length only claimed is not believed. */
 export function requestBytes ({ headers, incoming, body }: Exchange): number | undefined {

@@ -1,5 +1,5 @@
-import { OTHER } from './routes.js'
-
+/** The method label of a method that the server does not know, and the value of a label whose set is full. */
+export const OTHER = '_OTHER'
 /** Values that one label may take from a user's function. */
 export const MAX_LABEL_VALUES = 100
 /** Characters of a value; clients may send many of kilobytes. */

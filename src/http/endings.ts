@@ -2,7 +2,8 @@ import { STATUS_CODES, type OutgoingMessage } from 'node:http'
 import { constants, type Http2ServerResponse, type ServerHttp2Stream } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import { injectedBody } from './arrival.js'
-import type { Exchange, RawResponse } from './exchange.js'
+import type { Exchange } from './exchange.js'
+import type { RawResponse } from './raw.js'
 
 /**
  * How an exchange ended: its response went out whole; the server answered on the connection itself (a refused body, a request timeout);

@@ -2,9 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
-import { shadowMethod } from '../instrumentation/shadow.js'
-import type { RawRequest, RawResponse } from './exchange.js'
+import { shadowMethod } from '../instrumentation/index.js'
 import { keptIn } from './kept.js'
+import type { RawRequest, RawResponse } from './raw.js'
 import type { Refusals } from './refusals.js'
 
 /** Where Fastify keeps the servers that it listens on beside its own, for `localhost` is two addresses. */

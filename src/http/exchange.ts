@@ -1,21 +1,12 @@
-import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
-import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
+import type { IncomingHttpHeaders } from 'node:http'
 import { performance } from 'node:perf_hooks'
 import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { SpanContext } from '../instrumentation/exemplars.js'
+import type { SpanContext, Open, OpenList, DatabaseUsage } from '../instrumentation/index.js'
 import type { Labels } from '../metrics/index.js'
-import type { Open, OpenList } from '../instrumentation/open-list.js'
-import type { DatabaseUsage } from '../instrumentation/usage.js'
-import type { BodyCount } from './bodies.js'
-import type { Exchanges } from './exchanges.js'
-import type { RouteMetrics } from './routes.js'
-
-export type RawRequest = IncomingMessage | Http2ServerRequest
-export type RawResponse = ServerResponse | Http2ServerResponse
-
-/** How a request came: the ways in which an exchange can end differ. */
-export type Arrival = 'http1' | 'http2' | 'upgrade' | 'inject'
+import type { BodyCount } from './body-count.js'
+import type { Arrival, RawRequest, RawResponse } from './raw.js'
+import type { RouteMetrics } from './route-metrics.js'
 
 const EXCHANGE = Symbol('fastify-prometheus.exchange')
 
@@ -24,10 +15,16 @@ export function exchangeOf (raw: object): Exchange | undefined {
   return (raw as { [EXCHANGE]?: Exchange })[EXCHANGE]
 }
 
+/** The books of an application, as the handler of a request needs them. */
+export interface Books {
+  handled (exchange: Exchange): void
+  hijacked (exchange: Exchange): void
+}
+
 /** One request and its response, from the first sight of it until it is finished or aborted. */
 export class Exchange implements Open<Exchange> {
   /** Not there while no hook of the route ran, and where the route is left out. */
-  route: RouteMetrics | undefined = undefined
+  route: RouteMetrics<Exchange> | undefined = undefined
   request: FastifyRequest | undefined = undefined
   reply: FastifyReply | undefined = undefined
   /** performance.now() at the start of the handler, 0 while it is not running. */
@@ -61,7 +58,7 @@ export class Exchange implements Open<Exchange> {
    * @param queued whether its response waits behind another's on the same connection
    */
   constructor (
-    readonly books: Exchanges, readonly incoming: RawRequest, readonly raw: RawResponse, readonly arrival: Arrival, readonly connection: Duplex | undefined,
+    readonly books: Books, readonly incoming: RawRequest, readonly raw: RawResponse, readonly arrival: Arrival, readonly connection: Duplex | undefined,
     public seenAt: number, readonly body: BodyCount | undefined, public span: SpanContext | undefined, readonly queued: boolean
   ) {
     this.headers = incoming.headers

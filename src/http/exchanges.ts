@@ -1,19 +1,19 @@
 import { performance } from 'node:perf_hooks'
 import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { errorTypeOf } from '../instrumentation/error-type.js'
-import type { Exemplars, SpanContext } from '../instrumentation/exemplars.js'
+import { errorTypeOf, OpenList, shadowMethod, type Exemplars, type SpanContext } from '../instrumentation/index.js'
 import type { Labels } from '../metrics/index.js'
-import { OpenList } from '../instrumentation/open-list.js'
-import { shadowMethod } from '../instrumentation/shadow.js'
 import { arrivalOf, injectedBody, isEncrypted, watchStream } from './arrival.js'
-import { BodyCount, requestBytes, responseBytes, responseHeader } from './bodies.js'
+import { requestBytes, responseBytes, responseHeader } from './bodies.js'
+import { BodyCount } from './body-count.js'
 import { endingOf, hasHead, isClosed, statusTold, type Ending } from './endings.js'
-import { Exchange, exchangeOf, type RawRequest, type RawResponse } from './exchange.js'
+import { Exchange, exchangeOf, type Books } from './exchange.js'
 import type { HttpFamilies } from './families.js'
 import { charsetOf, queuedSeconds } from './headers.js'
 import { PipelineQueues } from './pipeline-queues.js'
-import type { RouteMetrics, RouteTable } from './routes.js'
+import type { RawRequest, RawResponse } from './raw.js'
+import type { RouteMetrics } from './route-metrics.js'
+import type { RouteTable } from './routes.js'
 import type { UserLabels } from './user-labels.js'
 import { readStatus, SWITCHING_PROTOCOLS } from './wire.js'
 
@@ -43,7 +43,7 @@ export interface BooksSettings {
  * `answered` its onResponse, for those that an earlier hook answered; `arrived` any other sight of it, for those whose hooks have not run:
  * an earlier hook holds them, or Fastify answers without hooks (a malformed URL, a server that is closing).
  */
-export class Exchanges {
+export class Exchanges implements Books {
   readonly #settings: BooksSettings
   readonly #onClose: (this: RawResponse) => void
   readonly #queues: PipelineQueues
@@ -238,7 +238,7 @@ export class Exchanges {
   }
 
   /** What is observed once a request, whichever way it ends. @returns how long it took, in seconds */
-  #observe (exchange: Exchange, route: RouteMetrics, status: number): number {
+  #observe (exchange: Exchange, route: RouteMetrics<Exchange>, status: number): number {
     const { reply } = exchange
     const { seconds } = exchange
     const exemplar = this.#exemplarOf(exchange)
@@ -255,7 +255,7 @@ export class Exchanges {
     return seconds
   }
 
-  #sent (exchange: Exchange, route: RouteMetrics, status: number, seconds: number): void {
+  #sent (exchange: Exchange, route: RouteMetrics<Exchange>, status: number, seconds: number): void {
     this.handled(exchange, seconds)
     const length = responseBytes(route.method, status, exchange)
     if (length === undefined) route.streamed?.inc()
@@ -264,7 +264,7 @@ export class Exchanges {
   }
 
   /** The size of the body of the request, if it has arrived. Of one that was answered before its end was read, Node says so only in a later turn. */
-  #uploaded (exchange: Exchange, { requestSize }: Pick<RouteMetrics, 'requestSize'>, exemplar: Labels | undefined, later = false): void {
+  #uploaded (exchange: Exchange, { requestSize }: Pick<RouteMetrics<Exchange>, 'requestSize'>, exemplar: Labels | undefined, later = false): void {
     if (requestSize === undefined) return
     const bytes = requestBytes(exchange)
     if (bytes !== undefined) requestSize.observe(bytes, exemplar)

@@ -1,7 +1,7 @@
 import { subscribe, tracingChannel, unsubscribe } from 'node:diagnostics_channel'
 import { performance } from 'node:perf_hooks'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { shadowMethod } from '../instrumentation/shadow.js'
+import { shadowMethod } from '../instrumentation/index.js'
 import { exchangeOf, type Exchange } from './exchange.js'
 import { symbolOf } from './kept.js'
 

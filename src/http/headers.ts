@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { OTHER } from './routes.js'
+import { OTHER } from './bounded-values.js'
 
 /** Charsets that have a label value of their own (the IANA names of those the web uses). */
 const CHARSETS = new Set(['utf-8', 'us-ascii', 'iso-8859-1', 'iso-8859-2', 'iso-8859-15', 'windows-1250', 'windows-1251', 'windows-1252', 'utf-16', 'shift_jis',

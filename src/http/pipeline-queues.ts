@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import type { RawResponse } from './exchange.js'
+import type { RawResponse } from './raw.js'
 
 /**
  * Responses to pipelined requests that wait for the one before them. They have no socket yet, so Node emits no 'close' on them when the

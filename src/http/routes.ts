@@ -1,16 +1,14 @@
 import type { FastifyContextConfig, FastifyRequest } from 'fastify'
 import { invalidOption } from '../validation/errors.js'
 import { isRecord, readGiven, refuseUnknown } from '../validation/given.js'
-import type { CounterChild, HistogramChild, Labels } from '../metrics/index.js'
-import { OpenList } from '../instrumentation/open-list.js'
+import { OTHER } from './bounded-values.js'
 import type { Exchange } from './exchange.js'
 import type { HttpFamilies } from './families.js'
 import type { RouteLabels } from './route-label.js'
+import { RouteMetrics } from './route-metrics.js'
 
 /** The route label of a request that no route matched. */
 export const UNMATCHED = '__unmatched__'
-/** The method label of a method that the server does not know, and the value of a label whose set is full. */
-export const OTHER = '_OTHER'
 
 /** What a route says of itself in `config.metrics`: `false` leaves it out. */
 export type RouteMetricsConfig = false | {
@@ -33,67 +31,8 @@ declare module 'fastify' {
 /** Tells a label's long-lived routes from its others, in the table alone. */
 const LONG_LIVED = '(long-lived)'
 
-/** One method of one route, and its bound children: what a request is observed with. */
-export class RouteMetrics {
-  /** Received and not yet finished or aborted. */
-  readonly inFlight = new OpenList<Exchange>()
-  /** Long-lived responses whose headers are sent. */
-  readonly streams = new OpenList<Exchange>()
-  /** Whether it has, or had, a long-lived response. */
-  streaming: boolean
-  readonly handlerDuration: HistogramChild | undefined
-  readonly requestSize: HistogramChild | undefined
-  readonly responseSize: HistogramChild | undefined
-  readonly streamed: CounterChild | undefined
-  readonly aborted: CounterChild | undefined
-  readonly incomplete: CounterChild | undefined
-  readonly ajax: CounterChild | undefined
-  readonly queueDuration: HistogramChild | undefined
-  readonly dbQueries: HistogramChild | undefined
-  readonly dbDuration: HistogramChild | undefined
-  readonly #http: CounterChild | undefined
-  readonly #https: CounterChild | undefined
-  readonly #durations: HistogramChild[] = []
-
-  constructor (readonly method: string, readonly route: string, readonly longLived: boolean, private readonly families: HttpFamilies) {
-    const labels = [method, route]
-    this.streaming = longLived
-    this.#http = families.http_requests_received_total?.labels(method, route, 'http')
-    this.#https = families.http_requests_received_total?.labels(method, route, 'https')
-    this.handlerDuration = families.http_handler_duration_seconds?.labels(...labels)
-    this.requestSize = families.http_request_size_bytes?.labels(...labels)
-    this.responseSize = families.http_response_size_bytes?.labels(...labels)
-    this.streamed = families.http_responses_streamed_total?.labels(...labels)
-    this.aborted = families.http_requests_aborted_total?.labels(...labels)
-    this.aborted?.inc(0)
-    this.incomplete = families.http_responses_incomplete_total?.labels(...labels)
-    this.incomplete?.inc(0)
-    this.ajax = families.http_requests_ajax_total?.labels(...labels)
-    this.queueDuration = families.http_request_queue_duration_seconds?.labels(...labels)
-    this.dbQueries = families.http_request_db_queries?.labels(...labels)
-    this.dbDuration = families.http_request_db_duration_seconds?.labels(...labels)
-  }
-
-  received (secure: boolean): void {
-    ;(secure ? this.#https : this.#http)?.inc()
-  }
-
-  /** @param extra the user's label values, none where there are no such labels */
-  finished (status: number, seconds: number, extra: readonly string[], exemplar: Labels | undefined): void {
-    const family = this.families.http_request_duration_seconds
-    if (family === undefined) return
-    if (extra.length > 0) return family.labels(this.method, this.route, String(status), ...extra).observe(seconds, exemplar)
-    const child = this.#durations[status] ??= family.labels(this.method, this.route, String(status))
-    child.observe(seconds, exemplar)
-  }
-
-  threw (type: string): void {
-    this.families.http_exceptions_total?.inc({ type, method: this.method, route: this.route })
-  }
-}
-
 /** Methods of one template, or of one label that a user's function gave for it. */
-type Methods = Map<string, RouteMetrics>
+type Methods = Map<string, RouteMetrics<Exchange>>
 
 /** What a route table is made with. */
 export interface RouteTableSettings {
@@ -122,7 +61,7 @@ export class RouteTable {
   }
 
   /** The route of a request; undefined where it is left out. */
-  of (request: FastifyRequest): RouteMetrics | undefined {
+  of (request: FastifyRequest): RouteMetrics<Exchange> | undefined {
     const { config, url } = request.routeOptions
     if (this.#settings.labels !== undefined && (url === undefined || url.endsWith('*'))) return this.#labelled(request, config, url)
     if (url === undefined) return this.unmatched(request.method)
@@ -131,28 +70,28 @@ export class RouteTable {
     if (methods === null) return undefined
     const known = methods.get(request.method)
     if (known !== undefined) return known
-    const made = new RouteMetrics(request.method, settingsOf(config)?.route ?? url, isLongLived(config), this.#settings.families)
+    const made = new RouteMetrics<Exchange>(request.method, settingsOf(config)?.route ?? url, isLongLived(config), this.#settings.families)
     methods.set(request.method, made)
     this.#settings.met(request)
     return made
   }
 
   /** What no route matched, or never came to a route; undefined where it is left out. */
-  unmatched (method: string): RouteMetrics | undefined {
+  unmatched (method: string): RouteMetrics<Exchange> | undefined {
     return this.#named(UNMATCHED, method, false)
   }
 
-  * [Symbol.iterator] (): Generator<RouteMetrics> {
+  * [Symbol.iterator] (): Generator<RouteMetrics<Exchange>> {
     for (const methods of this.#routes.values()) if (methods !== null) yield * methods.values()
   }
 
   /** Those that have long-lived responses, or had. */
-  * streaming (): Generator<RouteMetrics> {
+  * streaming (): Generator<RouteMetrics<Exchange>> {
     for (const route of this) if (route.streaming) yield route
   }
 
   /** The route of a request that no route names. */
-  #labelled (request: FastifyRequest, config: FastifyContextConfig, url: string | undefined): RouteMetrics | undefined {
+  #labelled (request: FastifyRequest, config: FastifyContextConfig, url: string | undefined): RouteMetrics<Exchange> | undefined {
     if (this.#isExcluded(config, url ?? UNMATCHED)) return undefined
     if (url !== undefined && !this.#wildcards.has(config)) {
       this.#wildcards.add(config)
@@ -163,14 +102,14 @@ export class RouteTable {
   }
 
   /** A route that is known by its label alone. */
-  #named (label: string, method: string, longLived: boolean): RouteMetrics | undefined {
+  #named (label: string, method: string, longLived: boolean): RouteMetrics<Exchange> | undefined {
     const key = longLived ? `${label} ${LONG_LIVED}` : label
     let methods = this.#routes.get(key)
     if (methods === undefined) this.#routes.set(key, methods = this.#matchesExcluded(label) ? null : new Map())
     if (methods === null) return undefined
     const known = this.#methods.has(method) ? method : OTHER
     let route = methods.get(known)
-    if (route === undefined) methods.set(known, route = new RouteMetrics(known, label, longLived, this.#settings.families))
+    if (route === undefined) methods.set(known, route = new RouteMetrics<Exchange>(known, label, longLived, this.#settings.families))
     return route
   }
 

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Trouble } from '../instrumentation/trouble.js'
+import type { Trouble } from '../instrumentation/index.js'
 import { BoundedValues, once } from './bounded-values.js'
 
 export { MAX_LABEL_VALUES } from './bounded-values.js'

@@ -1,7 +1,7 @@
 import type { FastifyReply } from 'fastify'
 import type { FamilyOf } from '../catalogue.js'
-import { shadowMethod } from '../instrumentation/shadow.js'
-import { OTHER } from './routes.js'
+import { shadowMethod } from '../instrumentation/index.js'
+import { OTHER } from './bounded-values.js'
 
 /** Counts what this reply renders by `reply.view`, where @fastify/view has put it there. */
 export function countViews (reply: FastifyReply, templates: FamilyOf<'http_responses_template_total'>, failed: (error: unknown) => void): void {

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import { shadowMethod } from '../instrumentation/shadow.js'
+import { shadowMethod } from '../instrumentation/index.js'
 
 const STATUS_LINE = /^HTTP\/1\.[01] (\d{3})/
 export const SWITCHING_PROTOCOLS = 101

@@ -1,16 +1,7 @@
 import type { Scope } from '../catalogue.js'
+import { MOST_EXEMPLAR_CHARACTERS, isLabelName, type ExemplarSource, type Labels } from '../metrics/index.js'
 import { show } from '../validation/errors.js'
-import { MOST_EXEMPLAR_CHARACTERS, isLabelName, type Labels } from '../metrics/index.js'
 import { Trouble } from './trouble.js'
-
-/**
- * Gives the labels of an exemplar, `{ trace_id: '...' }`, at most 128 characters of names and values; nothing for no exemplar.
- *
- * For HTTP it is called with the request, once: when the handler has ended or else the response, in no async context in particular; not for
- * what Fastify answers before any hook. For a database it is called with nothing, when a query starts, in the async context of whoever makes it.
- * What it throws, or gives that is no label set, costs the exemplar alone, and is counted in metrics_instrumentation_errors_total.
- */
-export type ExemplarSource<Of = void> = (of: Of) => Labels | null | undefined
 
 /** The trace and the span of what is going on, as `@opentelemetry/api` says it (W3C Trace Context). */
 export interface SpanContext {

@@ -1,7 +1,7 @@
 import type { Scope } from '../catalogue.js'
+import { defaultRegistry, isGrowthFactor, isMetricName, isRegistry, type RegistryLike } from '../metrics/index.js'
 import { MetricsError, invalidOption, showName } from '../validation/errors.js'
 import { entriesOf, holds, isRecord, readGiven, refuseUnknown } from '../validation/given.js'
-import { defaultRegistry, isGrowthFactor, isMetricName, isRegistry, type RegistryLike } from '../metrics/index.js'
 
 /** The options that say where metrics go, what they are named and what they hold, by name. */
 export const SCOPE_OPTIONS = ['registry', 'prefix', 'maxSeries', 'nativeHistograms', 'exemplars'] as const satisfies ReadonlyArray<keyof Scope>

@@ -1,7 +1,7 @@
 import { metric, type Scope } from '../catalogue.js'
-import { errorTypeOf } from './error-type.js'
-import { MetricsError, show } from '../validation/errors.js'
 import type { Counter } from '../metrics/index.js'
+import { MetricsError, show } from '../validation/errors.js'
+import { errorTypeOf } from './error-type.js'
 
 /** Says a first failure somewhere a person will read it. */
 export type TroubleLog = (message: string, error: unknown) => void

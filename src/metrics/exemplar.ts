@@ -11,7 +11,16 @@ export interface Exemplar {
 /** Of all names and values (OpenMetrics 1.0, "Exemplars"); here characters are JavaScript's, which are never fewer. */
 export const MOST_EXEMPLAR_CHARACTERS = 128
 
-/** The labels were checked. */
+/**
+ * Gives the labels of an exemplar, `{ trace_id: '...' }`, at most 128 characters of names and values; nothing for no exemplar.
+ *
+ * For HTTP it is called with the request, once: when the handler has ended or else the response, in no async context in particular; not for
+ * what Fastify answers before any hook. For a database it is called with nothing, when a query starts, in the async context of the query's caller.
+ * What it throws, or gives that is no label set, costs the exemplar alone, and is counted in metrics_instrumentation_errors_total.
+ */
+export type ExemplarSource<Of = void> = (of: Of) => Labels | null | undefined
+
+/** Makes an exemplar of now from labels that were checked. */
 export function exemplarOf (labelSet: Labels, value: number): Exemplar {
   return { labelSet, value, timestamp: Date.now() / 1000 }
 }

@@ -1,10 +1,10 @@
 import { MetricsError, show } from '../validation/errors.js'
 import { announceCap } from './cap.js'
+import type { Exemplar } from './exemplar.js'
 import { helpOf } from './help.js'
+import type { LabelPair } from './label-pair.js'
 import { isLabelName, isMetricName, refuseUnknownLabels, type LabelValue, type Labels } from './labels.js'
 import { defaultRegistry, isRegistry, type RegistryLike } from './registry.js'
-import type { LabelPair } from './label-pair.js'
-import type { Exemplar } from './exemplar.js'
 import type { SeriesSource } from './series.js'
 import type { FamilySnapshot, SeriesSnapshot } from './snapshot.js'
 import type { Aggregator, MetricObject, MetricValue } from './state.js'
@@ -57,6 +57,8 @@ export abstract class Family<T extends string = string> implements SeriesSource 
   epoch = 0
   /** By place: one, or one a bucket of a histogram. */
   protected readonly exemplars = new Map<number, Array<Exemplar | undefined>>()
+  /** What computes the numbers when they are read; undefined where they are written. */
+  protected readonly callbacks: { run (family: unknown): void } | undefined = undefined
   readonly #series: SeriesTable
   /** `labelNames` as they were given: what positional values stand for. */
   readonly #givenNames: readonly string[]
@@ -189,7 +191,7 @@ export abstract class Family<T extends string = string> implements SeriesSource 
 
   /** The state as it is now, without `collect`. @param shared labels that every series gets beside its own */
   snapshot (shared: readonly LabelPair[] = []): FamilySnapshot {
-    this.refresh()
+    this.#compute()
     const series = this.#series.copy(this.labelNames, shared)
     const read = this.reader()
     return {
@@ -228,11 +230,14 @@ export abstract class Family<T extends string = string> implements SeriesSource 
 
   /** Whether the numbers are computed when they are read. */
   get computed (): boolean {
-    return false
+    return this.callbacks !== undefined
   }
 
-  /** Brings the numbers up to date, where they are computed when they are read. */
-  protected refresh (): void {}
+  #compute (): void {
+    if (this.callbacks === undefined) return
+    this.reset()
+    this.callbacks.run(this)
+  }
 
   /** The exemplars as they are now; undefined where there is none. */
   protected copyOfExemplars (): ReadonlyMap<number, ReadonlyArray<Exemplar | undefined>> | undefined {
@@ -243,7 +248,7 @@ export abstract class Family<T extends string = string> implements SeriesSource 
   }
 
   protected read<V> (valuesIn: (place: number, labels: Labels) => V[]): MetricObject<V> {
-    this.refresh()
+    this.#compute()
     const all: V[] = []
     for (const { values, place } of this.#series) all.push(...valuesIn(place, this.labelsOf(values)))
     const { help, name, type, aggregator } = this

@@ -1,17 +1,17 @@
+import { show } from '../validation/errors.js'
+import { BucketCounts } from './bucket-counts.js'
 import { startClock } from './clock.js'
+import type { ExemplarWrite } from './counter.js'
+import { exemplarOf, isExemplarLabels, refuseLongExemplar } from './exemplar.js'
 import { Family, type FamilyConfig } from './family.js'
 import type { LabelPair } from './label-pair.js'
 import type { LabelValue, Labels } from './labels.js'
-import { BucketCounts } from './bucket-counts.js'
-import { describeNative, NativeCounts, readNative, type NativeConfig } from './native.js'
 import type { NativeSettings } from './native-series.js'
+import { describeNative, NativeCounts, readNative, type NativeConfig } from './native.js'
 import { Pages } from './pages.js'
-import { exemplarOf, isExemplarLabels, refuseLongExemplar } from './exemplar.js'
 import { Child, notANumber } from './series.js'
 import type { SeriesSnapshot } from './snapshot.js'
 import type { MetricObject, MetricValue, PromValue } from './state.js'
-import type { ExemplarWrite } from './counter.js'
-import { show } from '../validation/errors.js'
 
 const DEFAULT_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 

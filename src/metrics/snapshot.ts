@@ -1,5 +1,5 @@
-import type { LabelPair } from './label-pair.js'
 import type { Exemplar } from './exemplar.js'
+import type { LabelPair } from './label-pair.js'
 
 /** The types of https://prometheus.io/docs/concepts/metric_types/, and 'unknown' for what says none of them. */
 export type MetricType = 'counter' | 'gauge' | 'histogram' | 'summary' | 'unknown'

@@ -1,6 +1,6 @@
-import { numbersOf, SeriesCopy, type Key } from './series-copy.js'
-import type { LabelValue } from './labels.js'
 import type { LabelPair } from './label-pair.js'
+import type { LabelValue } from './labels.js'
+import { numbersOf, SeriesCopy, type Key } from './series-copy.js'
 import { wellFormed } from './unicode.js'
 
 /** The values of one label, each kept once and known by a number from 1 on, as long as a series has it; 0 is no value. */

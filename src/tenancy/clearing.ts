@@ -1,7 +1,7 @@
 import { catalogue } from '../catalogue.js'
 import type { Pages } from '../exposition/index.js'
+import { shadowMethod } from '../instrumentation/index.js'
 import { Histogram, isFamily, type Family, type RegistryLike } from '../metrics/index.js'
-import { shadowMethod } from '../instrumentation/shadow.js'
 
 /** A metric as a registry holds it. */
 export interface Held {

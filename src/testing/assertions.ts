@@ -1,6 +1,6 @@
 import { AssertionError } from 'node:assert'
-import { invalidOption } from '../validation/errors.js'
 import type { Labels, RegistryLike } from '../metrics/index.js'
+import { invalidOption } from '../validation/errors.js'
 import { describe } from './description.js'
 import { checkRegistry, snapshot, seriesName, type Snapshot } from './snapshot.js'
 

@@ -1,5 +1,5 @@
-import { invalidOption } from '../validation/errors.js'
 import { isRegistry, type Labels, type RegistryLike } from '../metrics/index.js'
+import { invalidOption } from '../validation/errors.js'
 
 /** One line of a metrics page. */
 export interface Sample {

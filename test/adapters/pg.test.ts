@@ -12,7 +12,7 @@ import { pipeline } from 'node:stream/promises'
 import { instrumentPg, instrumentPool } from '../../adapters/pg.js'
 import { catalogue } from '../../src/catalogue.js'
 import { MetricsError } from '../../src/validation/errors.js'
-import { countUsage, type DatabaseUsage } from '../../src/instrumentation/usage.js'
+import { countUsage, type DatabaseUsage } from '../../src/instrumentation/index.js'
 import { startPostgres } from '../support/postgres.js'
 
 const server = await startPostgres()

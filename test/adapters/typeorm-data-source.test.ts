@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import { DataSource, type DataSourceOptions } from 'typeorm'
 import { instrumentPg, instrumentPool } from '../../adapters/pg.js'
 import { instrumentDataSource, modelOpsSubscriber, refreshMigrations, type InstrumentDataSourceOptions } from '../../adapters/typeorm.js'
-import { countUsage } from '../../src/instrumentation/usage.js'
+import { countUsage } from '../../src/instrumentation/index.js'
 import { startPostgres } from '../support/postgres.js'
 import { AddBowls1700000000002, AddLeads1700000000001, Dog, countsOf, entities, sqljs, valueOf } from './typeorm-entities.js'
 

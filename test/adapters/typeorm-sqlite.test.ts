@@ -3,7 +3,7 @@ import t from 'tap'
 import { DataSource, type DataSourceOptions } from 'typeorm'
 import { DataSource as OldDataSource } from 'typeorm-0.3'
 import { instrumentDataSource } from '../../adapters/typeorm.js'
-import { countUsage } from '../../src/instrumentation/usage.js'
+import { countUsage } from '../../src/instrumentation/index.js'
 import { Page } from '../support/page.js'
 import { loadSqlite } from '../support/sqlite.js'
 

@@ -2,11 +2,9 @@ import t from 'tap'
 import { readFile, readdir } from 'node:fs/promises'
 import { Registry } from 'prom-client'
 import { DatabaseMetrics, readDatabaseScope } from '../../src/database/metrics.js'
-import { errorTypeOf } from '../../src/instrumentation/error-type.js'
-import { conditions } from '../../src/instrumentation/sqlstate.js'
+import { errorTypeOf, conditions, readScope } from '../../src/instrumentation/index.js'
 import { MetricsError } from '../../src/validation/errors.js'
 import { readOptions } from '../../src/options.js'
-import { readScope } from '../../src/instrumentation/scope.js'
 
 t.test('an error is known by its condition, its code or its class', async (t) => {
   t.equal(errorTypeOf(Object.assign(new Error('m'), { code: '23505' })), 'unique_violation')

@@ -8,7 +8,7 @@ import type { FastifyReply } from 'fastify'
 import t from 'tap'
 import { queuedSeconds } from '../../src/http/headers.js'
 import { assertSeries } from '../../src/testing/index.js'
-import { countUsage, currentUsage } from '../../src/instrumentation/usage.js'
+import { countUsage, currentUsage } from '../../src/instrumentation/index.js'
 import { exchange, service } from '../support/http.js'
 
 t.test('sizes are of bodies: said, counted, empty or unknown', async (t) => {

@@ -1,0 +1,17 @@
+/** What computes part of an observable family when it is read. It must not throw. */
+export type ObservableCallback<M> = (metric: M) => void
+
+/** The callbacks of an observable family. At each read it starts from nothing and each callback adds its part. */
+export class Callbacks<M> {
+  readonly #callbacks = new Set<ObservableCallback<M>>()
+
+  /** Adds a callback; the function it returns takes it out again. */
+  add (callback: ObservableCallback<M>): () => void {
+    this.#callbacks.add(callback)
+    return () => { this.#callbacks.delete(callback) }
+  }
+
+  run (metric: M): void {
+    for (const callback of this.#callbacks) callback(metric)
+  }
+}
