@@ -1,7 +1,7 @@
 import { LabelPair, type BucketsSnapshot, type Exemplar, type FamilySnapshot, type SeriesSnapshot } from '../metrics/index.js'
 import { fitOpenMetrics, exemplarLabels } from './exemplar-labels.js'
 import { boundText, valueText } from './numbers.js'
-import type { Writer } from './writer.js'
+import type { TextWriter } from './text-writer.js'
 
 const LINE_FEED = 10
 /** The largest number that digits() takes is below. */
@@ -22,7 +22,7 @@ export interface Dialect {
 }
 
 /** Writes the lines of one family, in the form that both text formats share; gives chunks as they get full. */
-export function * lines (writer: Writer, family: FamilySnapshot, dialect: Dialect): Generator<Buffer> {
+export function * lines (writer: TextWriter, family: FamilySnapshot, dialect: Dialect): Generator<Buffer> {
   const { name, type } = family
   const bounds = type === 'histogram' ? [...family.bounds, Infinity].map((bound) => Buffer.from(`le="${boundText(bound)}"} `)) : []
   const hasTotal = dialect.negativeSums || !((family.bounds[0] ?? 0) < 0)
@@ -53,7 +53,7 @@ export function * lines (writer: Writer, family: FamilySnapshot, dialect: Dialec
 
 /** The lines of some of a series' buckets. @returns what they and those before count, given those before */
 function buckets (
-  writer: Writer, name: string, labels: string, bounds: readonly Uint8Array[], { counts, at, exemplars }: BucketsSnapshot,
+  writer: TextWriter, name: string, labels: string, bounds: readonly Uint8Array[], { counts, at, exemplars }: BucketsSnapshot,
   from: number, to: number, before: number, dialect: Dialect
 ): number {
   let count = before
@@ -76,21 +76,21 @@ function buckets (
 }
 
 /** In one piece, for each piece that is written takes longer than it is long. */
-function total (writer: Writer, name: string, labels: string, sum: number, count: number): void {
+function total (writer: TextWriter, name: string, labels: string, sum: number, count: number): void {
   const braced = labels === '' ? '' : `{${labels}}`
   writer.text(`${name}_sum${braced} ${valueText(sum)}\n${name}_count${braced} ${valueText(count)}\n`)
 }
 
-function line (writer: Writer, name: string, labels: string, value: number): void {
+function line (writer: TextWriter, name: string, labels: string, value: number): void {
   writer.text(`${name}${labels === '' ? '' : `{${labels}}`} ${valueText(value)}\n`)
 }
 
-function sample (writer: Writer, name: string, labels: string, value: number): void {
+function sample (writer: TextWriter, name: string, labels: string, value: number): void {
   writer.text(labels === '' ? `${name} ` : `${name}{${labels}} `)
   number(writer, value)
 }
 
-function number (writer: Writer, value: number): void {
+function number (writer: TextWriter, value: number): void {
   if (Number.isInteger(value) && value >= 0 && value < TWO_TO_31) writer.digits(value)
   else writer.ascii(valueText(value))
 }
@@ -99,7 +99,7 @@ function countIn ({ fractions }: Dialect, count: number): number {
   return fractions ? count : Math.round(count)
 }
 
-function exemplar (writer: Writer, exemplar: Exemplar): void {
+function exemplar (writer: TextWriter, exemplar: Exemplar): void {
   const labels = exemplarLabels(exemplar)
   if (labels !== undefined && fitOpenMetrics(labels)) writer.text(` # {${labelsText(labels)}} ${valueText(exemplar.value)} ${exemplar.timestamp}`)
 }

@@ -1,60 +1,17 @@
-import { CHUNK } from './writer.js'
+import { Writer } from './writer.js'
 
-/** Room for the series that is begun while a chunk is nearly full. */
-const SLACK = 8_192
 /** Up to this length a text is put down in JavaScript: a call into native code takes longer. */
 const SHORT = 48
 /** From this length on a text may not take more room than it needs. */
 const LONG = 1_024
 
 /**
- * Protobuf messages put one after another into chunks (https://protobuf.dev/programming-guides/encoding/).
- * Each chunk is made once and given away, never written to again.
- *
- * What writes does not look whether there is room, but for texts and copies: `reserve` is called before, once for many fields.
+ * Protobuf messages written into chunks (https://protobuf.dev/programming-guides/encoding/). Only texts and copies make their own room: for all
+ * else the caller has called `reserve` before, once for many fields.
  */
-export class MessageWriter {
-  #buffer: Buffer
-  #view: DataView
-  #at = 0
-
-  /** @param room how many bytes to begin with; what outgrows it is moved */
-  constructor (room = CHUNK + SLACK) {
-    this.#buffer = Buffer.allocUnsafeSlow(room)
-    this.#view = new DataView(this.#buffer.buffer)
-  }
-
-  /** Where the next byte goes, in the chunk that is being written. */
-  get at (): number {
-    return this.#at
-  }
-
-  /** Whether there is a chunk's worth, to be taken. */
-  get full (): boolean {
-    return this.#at >= CHUNK
-  }
-
-  /** Forgets what was written since the last time. */
-  clear (): void {
-    this.#at = 0
-  }
-
-  /** Gives what was written since the last time, up to `end`; what was written after it begins the next chunk. */
-  take (end = this.#at): Buffer {
-    const buffer = this.#buffer
-    const rest = this.#at - end
-    const next = this.#replace(CHUNK + SLACK + rest)
-    if (rest > 0) buffer.copy(next, 0, end, this.#at)
-    this.#at = rest
-    return buffer.subarray(0, end)
-  }
-
-  /** Makes room for that many bytes. */
-  reserve (bytes: number): void {
-    if (bytes <= this.#buffer.length - this.#at) return
-    const { length } = this.#buffer
-    this.#buffer.copy(this.#replace(Math.max(length * 2, this.#at + bytes)), 0, 0, this.#at)
-  }
+export class MessageWriter extends Writer {
+  /** Made with the buffer. */
+  protected declare view: DataView
 
   /**
    * Begins a message inside of a message. Its length stands before it and is known only at the end, so that room is left for it.
@@ -62,15 +19,15 @@ export class MessageWriter {
    * @returns where the message's own bytes begin, for `close`
    */
   open (tag: number, lengthSize: number): number {
-    this.#buffer[this.#at] = tag
-    this.#at += 1 + lengthSize
-    return this.#at
+    this.buffer[this.at] = tag
+    this.at += 1 + lengthSize
+    return this.at
   }
 
   /** Leaves room for a length without a tag, as `open` does. */
   skip (bytes: number): number {
-    this.#at += bytes
-    return this.#at
+    this.at += bytes
+    return this.at
   }
 
   /**
@@ -78,30 +35,30 @@ export class MessageWriter {
    * @returns how many bytes the length took
    */
   close (start: number, lengthSize: number): number {
-    const length = this.#at - start
+    const length = this.at - start
     if (lengthSize === 1 && length < 0x80) {
-      this.#buffer[start - 1] = length
+      this.buffer[start - 1] = length
       return 1
     }
     const size = varintSize(length)
     if (size !== lengthSize) {
       if (size > lengthSize) this.reserve(size - lengthSize)
-      this.#buffer.copyWithin(start - lengthSize + size, start, this.#at)
+      this.buffer.copyWithin(start - lengthSize + size, start, this.at)
     }
-    this.#at = start - lengthSize
+    this.at = start - lengthSize
     this.varint(length)
-    this.#at += length
+    this.at += length
     return size
   }
 
   byte (byte: number): void {
-    this.#buffer[this.#at++] = byte
+    this.buffer[this.at++] = byte
   }
 
   /** @param value whole, 0 to 2^53 */
   varint (value: number): void {
-    const buffer = this.#buffer
-    let at = this.#at
+    const buffer = this.buffer
+    let at = this.at
     let large = value
     while (large > 0xffffffff) {
       const low = large % 0x80
@@ -114,7 +71,7 @@ export class MessageWriter {
       rest >>>= 7
     }
     buffer[at++] = rest
-    this.#at = at
+    this.at = at
   }
 
   /** A signed number in the zigzag form of sint32 and sint64. @param value whole, -2^53 to 2^53 */
@@ -122,7 +79,7 @@ export class MessageWriter {
     const small = value | 0
     if (small === value) {
       const rest = ((small << 1) ^ (small >> 31)) >>> 0
-      if (rest < 0x80) this.#buffer[this.#at++] = rest
+      if (rest < 0x80) this.buffer[this.at++] = rest
       else this.varint(rest)
       return
     }
@@ -135,20 +92,20 @@ export class MessageWriter {
 
   /** A whole number in a field. @param value 0 to 2^53 */
   uint (tag: number, value: number): void {
-    this.#buffer[this.#at++] = tag
+    this.buffer[this.at++] = tag
     this.varint(value)
   }
 
   double (tag: number, value: number): void {
-    this.#buffer[this.#at] = tag
-    this.#view.setFloat64(this.#at + 1, value, true)
-    this.#at += 9
+    this.buffer[this.at] = tag
+    this.view.setFloat64(this.at + 1, value, true)
+    this.at += 9
   }
 
   /** A 64-bit number alone, as packed fields have them. */
   float64 (value: number): void {
-    this.#view.setFloat64(this.#at, value, true)
-    this.#at += 8
+    this.view.setFloat64(this.at, value, true)
+    this.at += 8
   }
 
   /** A text in a field: UTF-8; what is no Unicode text, a lone surrogate, is U+FFFD. Makes its own room. */
@@ -158,14 +115,14 @@ export class MessageWriter {
     this.reserve(most + 8)
     const lengthSize = varintSize(text.length > LONG ? most : text.length)
     const start = this.open(tag, lengthSize)
-    if (text.length > SHORT || !this.#ascii(text)) this.#at += this.#buffer.write(text, start)
+    if (text.length > SHORT || !this.#ascii(text)) this.at += this.buffer.write(text, start)
     this.close(start, lengthSize)
   }
 
   /** A bucket of a histogram (message Bucket) with a count below 2^32: what a page has most of, so all of it in one. */
   bucket (tag: number, countTag: number, count: number, boundTag: number, bound: number): void {
-    const buffer = this.#buffer
-    const start = this.#at
+    const buffer = this.buffer
+    const start = this.at
     buffer[start] = tag
     buffer[start + 2] = countTag
     let at = start + 3
@@ -176,9 +133,9 @@ export class MessageWriter {
     }
     buffer[at] = rest
     buffer[at + 1] = boundTag
-    this.#view.setFloat64(at + 2, bound, true)
+    this.view.setFloat64(at + 2, bound, true)
     buffer[start + 1] = at + 8 - start
-    this.#at = at + 10
+    this.at = at + 10
   }
 
   /** Bytes from `start` to `end` of what another has not given away yet. Makes its own room. */
@@ -188,32 +145,31 @@ export class MessageWriter {
     this.reserve(length + 3)
     source.reserve(3)
     if (length > 400) {
-      source.#buffer.copy(this.#buffer, this.#at, start, end)
+      source.buffer.copy(this.buffer, this.at, start, end)
     } else {
-      const from = source.#view
-      const to = this.#view
-      const at = this.#at - start
+      const from = source.view
+      const to = this.view
+      const at = this.at - start
       for (let i = start; i < end; i += 4) to.setInt32(at + i, from.getInt32(i, true), true)
     }
-    this.#at += length
+    this.at += length
   }
 
   #ascii (text: string): boolean {
-    const buffer = this.#buffer
-    let at = this.#at
+    const buffer = this.buffer
+    let at = this.at
     for (let i = 0; i < text.length; i++) {
       const code = text.charCodeAt(i)
       if (code > 0x7f) return false
       buffer[at++] = code
     }
-    this.#at = at
+    this.at = at
     return true
   }
 
-  #replace (room: number): Buffer {
-    this.#buffer = Buffer.allocUnsafeSlow(room)
-    this.#view = new DataView(this.#buffer.buffer)
-    return this.#buffer
+  protected override begin (room: number): void {
+    super.begin(room)
+    this.view = new DataView(this.buffer.buffer)
   }
 }
 

@@ -2,7 +2,7 @@ import type { FamilySnapshot } from '../metrics/index.js'
 import { lineNames } from './consistency.js'
 import { lines } from './lines.js'
 import { isAllowed, partsOf } from './parts.js'
-import { Writer } from './writer.js'
+import { TextWriter } from './text-writer.js'
 
 /** The content type of OpenMetrics 1.0 (https://prometheus.io/docs/specs/om/open_metrics_spec/). */
 export const OPENMETRICS = 'application/openmetrics-text; version=1.0.0; charset=utf-8'
@@ -17,7 +17,7 @@ const UNITS = ['seconds', 'bytes', 'ratio', 'meters', 'grams', 'joules', 'celsiu
  * @param created whether counters, histograms and summaries say when they began, in a series of its own for each
  */
 export function * encodeOpenMetrics (families: readonly FamilySnapshot[], created: boolean): Generator<Buffer> {
-  const writer = new Writer()
+  const writer = new TextWriter()
   const taken = new Set(families.flatMap(lineNames))
   for (const whole of families) {
     const allowed = yield * isAllowed(whole)

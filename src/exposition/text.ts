@@ -1,6 +1,6 @@
 import type { FamilySnapshot } from '../metrics/index.js'
 import { lines } from './lines.js'
-import { Writer } from './writer.js'
+import { TextWriter } from './text-writer.js'
 
 /** The content type of Prometheus' text format (https://prometheus.io/docs/instrumenting/exposition_formats/). */
 export const TEXT = 'text/plain; version=0.0.4; charset=utf-8'
@@ -9,7 +9,7 @@ const DIALECT = { exemplars: false, negativeSums: true, fractions: true, created
 
 /** Metrics in Prometheus' text format 0.0.4. */
 export function * encodeText (families: Iterable<FamilySnapshot>): Generator<Buffer> {
-  const writer = new Writer()
+  const writer = new TextWriter()
   for (const family of families) {
     const { name, help, type } = family
     writer.text(`# HELP ${name} ${escaped(help)}\n# TYPE ${name} ${type === 'unknown' ? 'untyped' : type}\n`)

@@ -113,7 +113,7 @@ t.test('the span is found where @opentelemetry/api cannot be loaded, as in a bun
     return load.call(this, request, ...rest)
   }
   // A copy of its own, that has not asked yet.
-  const { QueryExemplars } = await t.mockImport('../src/exemplars.js', {}) as typeof import('../../src/instrumentation/exemplars.js')
+  const { QueryExemplars } = await t.mockImport('../../src/instrumentation/exemplars.js', {}) as typeof import('../../src/instrumentation/exemplars.js')
   const registry = new Registry()
   const { labels, result } = inSpan(() => new QueryExemplars({ registry }).here())
   t.same(result, labels)

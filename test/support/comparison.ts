@@ -71,8 +71,8 @@ function framesOnPurpose (way: Way, setup: Setup): string[] {
     'node:diagnostics_channel',
     'src/http/instrument.ts',
     'src/http/entrances.ts',
-    ...way === 'HTTP/2' ? ['src/http/bodies.ts'] : [],
-    ...setup === 'all metrics' ? ['AsyncLocalStorage.run', 'src/usage.ts'] : []
+    ...way === 'HTTP/2' ? ['src/http/body-count.ts'] : [],
+    ...setup === 'all metrics' ? ['AsyncLocalStorage.run', 'src/instrumentation/usage.ts'] : []
   ].sort()
 }
 
