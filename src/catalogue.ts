@@ -122,6 +122,10 @@ export interface NativeHistograms {
   growthFactor?: number | undefined
   /** Whether the classic buckets are there as well. Default: true. */
   classicBuckets?: boolean | undefined
+  /**
+   * Seconds after which a series whose buckets had to become wider starts anew, with the width it began with; Infinity is never. Default: 3600.
+   */
+  resetAfter?: number | undefined
 }
 
 /** The family that a catalogue entry is. */

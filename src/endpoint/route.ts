@@ -23,7 +23,7 @@ export function serveMetrics (fastify: FastifyInstance, { path, counted, route }
       const asked = readRequest(request.raw.headers, request.raw.url ?? '')
       const answer = () => {
         reply.header('content-type', FORMATS[asked.format])
-        if (asked.gzip) reply.header('content-encoding', 'gzip')
+        if (asked.compression !== undefined) reply.header('content-encoding', asked.compression)
         return reply
       }
       vary(reply, 'accept, accept-encoding')

@@ -10,7 +10,10 @@ export interface PageOptions extends RouteShorthandOptions {
   path?: string
   /** Scrapes served at once; one more is answered 503. Default: 10. */
   maxScrapes?: number
-  /** Whether OpenMetrics pages have a `_created` series for each counter, histogram and summary that says when it began. Default: true. */
+  /**
+   * Whether OpenMetrics 1.0 pages have a `_created` series for each counter, histogram and summary, which says when it began. Protobuf and OpenMetrics 2.0
+   * say so without a series. Default: false.
+   */
   created?: boolean
 }
 
@@ -86,7 +89,7 @@ export function readEndpoint (owner: string, at: string, options: unknown, more:
   const ours = [...OPTIONS, ...more]
   const { values, unknown } = readGiven(owner, at, options, [...ours, ...OF_ROUTES])
   refuseUnknown(owner, at, options, unknown, `one of ${ours.join(', ')}, or an option of a Fastify route; what a hook of your own reads goes into '${at}config'`, endpointSpellings(at))
-  const { path = '/metrics', counted = false, maxScrapes = MAX_SCRAPES, created = true, port, host, config } = values
+  const { path = '/metrics', counted = false, maxScrapes = MAX_SCRAPES, created = false, port, host, config } = values
   check('path', typeof path === 'string' && path.startsWith('/'), "a path that starts with '/'", path)
   check('path', !/[?#]/.test(path as string), 'a path without a query', path)
   check('counted', typeof counted === 'boolean', 'true or false', counted)

@@ -1,16 +1,22 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import { COMPRESSIONS, type Compression } from './compression.js'
+import { OPENMETRICS_2 } from './openmetrics-2.js'
 import { OPENMETRICS } from './openmetrics.js'
 import { PROTOBUF } from './protobuf.js'
 import { TEXT } from './text.js'
 
-/** The formats of a page, the one that is served where all are equally welcome first. */
-export const FORMATS = { text: TEXT, openmetrics: OPENMETRICS, protobuf: PROTOBUF } as const
+/** The content types of the formats of a page. Where a scraper takes all equally, it gets the first. */
+export const FORMATS = { text: TEXT, openmetrics: OPENMETRICS, protobuf: PROTOBUF, openmetrics2: OPENMETRICS_2 } as const
 export type Format = keyof typeof FORMATS
+
+/** Formats that a scraper gets only where it names their version: a scraper that asks for any gets the oldest (OpenMetrics 2.0, "Protocol Negotiation"). */
+const NAMED: ReadonlySet<Format> = new Set(['openmetrics2'])
 
 /** What a scraper asks for. */
 export interface ScrapeRequest {
   readonly format: Format
-  readonly gzip: boolean
+  /** Undefined where the bytes are sent as they are. */
+  readonly compression: Compression | undefined
   /** The metrics that are asked for; undefined for all. */
   readonly names: ReadonlySet<string> | undefined
   /** Milliseconds after which the scraper has no use for an answer; undefined where it does not say. */
@@ -22,14 +28,14 @@ const LONGEST_TIMEOUT = 86_400_000
 /** Elements of a header that are read: none that means well has more. */
 const MOST_ELEMENTS = 100
 
-/** Reads what is asked for. What is malformed is as if it were not there. */
+/** Reads what a scraper asks for. A malformed part is ignored. */
 export function readRequest (headers: IncomingHttpHeaders, url: string): ScrapeRequest {
   const query = url.indexOf('?')
   const names = query === -1 ? [] : new URLSearchParams(url.slice(query)).getAll('name[]')
   const seconds = Number(headers['x-prometheus-scrape-timeout-seconds'])
   return {
     format: formatOf(headers.accept),
-    gzip: acceptsGzip(headers['accept-encoding']),
+    compression: compressionOf(headers['accept-encoding']),
     names: names.length === 0 ? undefined : new Set(names),
     timeout: seconds > 0 ? Math.min(seconds * 1000, LONGEST_TIMEOUT) : undefined
   }
@@ -45,8 +51,12 @@ interface Accepted {
   readonly position: number
 }
 
-/** The content types of the formats, as a header's elements are read. */
-const OFFERED = (Object.keys(FORMATS) as Format[]).map((format) => ({ format, type: acceptedIn(FORMATS[format])[0] as Accepted }))
+/** The content types of the formats, as the elements of a header are read. */
+const OFFERED = (Object.keys(FORMATS) as Format[]).map((format) => {
+  const type = acceptedIn(FORMATS[format])[0] as Accepted
+  // Names that need no escaping are the same in every scheme that a scraper may ask for.
+  return { format, type: { ...type, parameters: new Map([...type.parameters].filter(([name]) => name !== 'escaping')) } }
+})
 
 /** The best format by RFC 9110, 12.5.1: each has the quality of the range that speaks of it most precisely; text where none is accepted. */
 function formatOf (accept: string | undefined): Format {
@@ -54,7 +64,7 @@ function formatOf (accept: string | undefined): Format {
   const ranges = acceptedIn(accept)
   let best: { format: Format, range: Accepted } | undefined
   for (const { format, type } of OFFERED) {
-    const range = rangeOf(type, ranges)
+    const range = rangeOf(type, NAMED.has(format) ? ranges.filter(({ parameters }) => parameters.has('version')) : ranges)
     if (range === undefined || range.quality === 0) continue
     if (best === undefined || range.quality > best.range.quality || (range.quality === best.range.quality && range.position < best.range.position)) best = { format, range }
   }
@@ -84,13 +94,25 @@ function rangeOf ({ value, parameters }: Accepted, ranges: readonly Accepted[]):
   return best
 }
 
-/** Whether gzip is accepted, and no less than the bytes as they are (RFC 9110, 12.5.3). */
-function acceptsGzip (header: string | undefined): boolean {
-  if (header === undefined) return false
+/**
+ * The compression that is most welcome, and no less than the bytes as they are (RFC 9110, 12.5.3); of two that are equally welcome, the first in the header.
+ * Only gzip is meant by `*`: every scraper can read it.
+ */
+function compressionOf (header: string | undefined): Compression | undefined {
+  if (header === undefined) return undefined
   const accepted = acceptedIn(header)
-  const qualityOf = (...names: string[]): number | undefined => accepted.find(({ value }) => names.includes(value))?.quality
-  const gzip = qualityOf('gzip', 'x-gzip') ?? qualityOf('*') ?? 0
-  return gzip > 0 && gzip >= (qualityOf('identity') ?? 0)
+  const find = (...names: string[]) => accepted.find(({ value }) => names.includes(value))
+  const least = find('identity')?.quality ?? 0
+  let best: Accepted | undefined
+  let compression: Compression | undefined
+  for (const each of COMPRESSIONS) {
+    const found = each === 'gzip' ? find('gzip', 'x-gzip') ?? find('*') : find(each)
+    if (found === undefined || found.quality === 0 || found.quality < least) continue
+    if (best !== undefined && (found.quality < best.quality || (found.quality === best.quality && found.position > best.position))) continue
+    best = found
+    compression = each
+  }
+  return compression
 }
 
 /** The elements of a header with a list of what is accepted. A quality that is no number from 0 to 1 is 1. */

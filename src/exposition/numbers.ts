@@ -16,3 +16,18 @@ export function boundText (bound: number): string {
   const text = String(bound)
   return text.includes('.') ? text : `${text}.0`
 }
+
+/** A time of today in seconds is exact to a microsecond; what it has below is noise. */
+const MICROSECONDS = 1e6
+
+/**
+ * A time in seconds. Prometheus multiplies it by 1000 and cuts off what is behind the point (model/textparse/openmetricsparse.go), so where the product
+ * would fall below its millisecond, the next number above is written: 1764082800.1230001 for 1764082800.123.
+ */
+export function secondsText (seconds: number): string {
+  const milliseconds = Math.floor(Math.round(seconds * MICROSECONDS) / 1000)
+  let written = seconds
+  // The next float above, twice at most: its distance is more than the product can be off.
+  for (let step = 0; step < 2 && Math.floor(written * 1000) < milliseconds; step++) written *= 1 + Number.EPSILON
+  return valueText(written)
+}

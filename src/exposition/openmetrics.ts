@@ -1,20 +1,21 @@
 import type { FamilySnapshot } from '../metrics/index.js'
 import { lineNames } from './consistency.js'
-import { lines } from './lines.js'
+import { writeLines } from './lines.js'
+import { unitOf, writeMetadata } from './metadata.js'
 import { isAllowed, partsOf } from './parts.js'
 import { TextWriter } from './text-writer.js'
 
-/** The content type of OpenMetrics 1.0 (https://prometheus.io/docs/specs/om/open_metrics_spec/). */
-export const OPENMETRICS = 'application/openmetrics-text; version=1.0.0; charset=utf-8'
-
-/** What a metric's name may end with that is a unit: the base units of the specification, and what Prometheus advises beside them. */
-const UNITS = ['seconds', 'bytes', 'ratio', 'meters', 'grams', 'joules', 'celsius', 'volts', 'amperes']
+/**
+ * The content type of OpenMetrics 1.0 (https://prometheus.io/docs/specs/om/open_metrics_spec/). Its names need no escaping, so any scheme
+ * that a scraper asks for gives the same page (https://prometheus.io/docs/instrumenting/content_negotiation/).
+ */
+export const OPENMETRICS = 'application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores'
 
 /**
- * Metrics in OpenMetrics 1.0. Series have the names they have in every format: a counter whose name does not end in `_total`, or whose name without it another
- * metric has, is of type unknown here, and so are the parts of a summary or a histogram that says what it may not.
+ * Encodes families in OpenMetrics 1.0. Series have the names that they have in every format. So these are of type unknown: a counter whose name does not
+ * end in `_total` or whose name without it another metric has, and the parts of a summary or a histogram that says what its type may not.
  * @param families no two of which have lines of one name
- * @param created whether counters, histograms and summaries say when they began, in a series of its own for each
+ * @param created whether counters, histograms and summaries have a `_created` series each, which says when they began
  */
 export function * encodeOpenMetrics (families: readonly FamilySnapshot[], created: boolean): Generator<Buffer> {
   const writer = new TextWriter()
@@ -24,11 +25,8 @@ export function * encodeOpenMetrics (families: readonly FamilySnapshot[], create
     for (const family of allowed ? [whole] : partsOf(whole)) {
       const name = openMetricsName(family, taken)
       const type = family.type === 'counter' && name === family.name ? 'unknown' : family.type
-      const unit = UNITS.find((unit) => name.endsWith(`_${unit}`))
-      writer.text(`# TYPE ${name} ${type}\n`)
-      if (unit !== undefined) writer.text(`# UNIT ${name} ${unit}\n`)
-      writer.text(`# HELP ${name} ${escaped(family.help)}\n`)
-      yield * lines(writer, family, {
+      writeMetadata(writer, name, type, unitOf({ name, type }), family.help)
+      yield * writeLines(writer, family, {
         exemplars: type === 'counter' || type === 'histogram',
         negativeSums: false,
         fractions: false,
@@ -42,7 +40,7 @@ export function * encodeOpenMetrics (families: readonly FamilySnapshot[], create
 
 /**
  * The family's name: that of a counter is without `_total`, which only its line has, where nothing else has that name or would have that of its `_created`.
- * @param taken names that others have; those of the counter are among them from then on
+ * @param taken names that other families have; those of the counter are added
  */
 function openMetricsName ({ name, type }: FamilySnapshot, taken: Set<string>): string {
   if (type !== 'counter' || !name.endsWith('_total')) return name
@@ -51,8 +49,4 @@ function openMetricsName ({ name, type }: FamilySnapshot, taken: Set<string>): s
   if (base === '' || names.some((each) => taken.has(each))) return name
   for (const each of names) taken.add(each)
   return base
-}
-
-function escaped (help: string): string {
-  return help.replace(/[\\"\n]/g, (character) => character === '\n' ? '\\n' : `\\${character}`)
 }

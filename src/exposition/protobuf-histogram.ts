@@ -1,5 +1,6 @@
 import type { BucketsSnapshot, Exemplar, NativeBuckets, NativeSnapshot, SeriesSnapshot } from '../metrics/index.js'
 import type { MessageWriter } from './message-writer.js'
+import { NativeSpans } from './native-spans.js'
 import { writeExemplar, writeTimestamp } from './protobuf-exemplar.js'
 
 /** Up to this a whole number is exact; a larger count is written as a float. */
@@ -17,8 +18,6 @@ const SPAN = { offset: 0x08, length: 0x10 } as const
 const BUCKET_SIZE = 32
 /** The most that a native bucket takes that is not empty: a span of its own, or two empty ones before it. */
 const NATIVE_BUCKET_SIZE = 48
-/** So many empty buckets are written as zeros; from more on, a new span is shorter. client_golang's makeBuckets has the same. */
-const FILLED_GAP = 2
 
 /** The message Histogram: classic buckets, native ones, or both. */
 export class HistogramMessages {
@@ -28,6 +27,7 @@ export class HistogramMessages {
   /** How many bytes the length of the histogram before took, and those of its deltas. */
   #lengthSize = 1
   #deltasLengthSize = 1
+  readonly #spans = new NativeSpans()
 
   constructor (writer: MessageWriter) {
     this.#writer = writer
@@ -108,30 +108,11 @@ export class HistogramMessages {
   }
 
   #side (tags: typeof NEGATIVE | typeof POSITIVE, buckets: NativeBuckets, float: boolean): void {
-    if (!this.#spans(tags.span, buckets)) return
-    if (float) this.#counts(tags.count, buckets.counts)
-    else this.#deltas(tags.delta, buckets.counts)
-  }
-
-  /** @returns whether there is any */
-  #spans (tag: number, { offset, counts }: NativeBuckets): boolean {
-    let gapBefore = 0
-    let length = 0
-    let next = 0
-    for (let i = 0; i < counts.length; i++) {
-      if (counts[i] === 0) continue
-      const gap = offset + i - next
-      next = offset + i + 1
-      if (length > 0 && gap <= FILLED_GAP) {
-        length += gap + 1
-        continue
-      }
-      if (length > 0) this.#span(tag, gapBefore, length)
-      gapBefore = gap
-      length = 1
-    }
-    if (length > 0) this.#span(tag, gapBefore, length)
-    return length > 0
+    const { offsets, lengths, counts } = this.#spans
+    if (!this.#spans.read(buckets)) return
+    for (let i = 0; i < offsets.length; i++) this.#span(tags.span, offsets[i] as number, lengths[i] as number)
+    if (float) this.#counts(tags.count, counts)
+    else this.#deltas(tags.delta, counts)
   }
 
   /** The message BucketSpan. @param offset from the end of the span before; of the first, its index */
@@ -144,44 +125,23 @@ export class HistogramMessages {
     writer.close(start, 1)
   }
 
-  /** What each bucket in a span has more than the one before: packed, which every reader has to take (https://protobuf.dev/programming-guides/encoding/#packed). */
-  #deltas (tag: number, counts: Float64Array): void {
+  /** What each bucket has more than the one before: packed, which every reader has to take (https://protobuf.dev/programming-guides/encoding/#packed). */
+  #deltas (tag: number, counts: readonly number[]): void {
     const writer = this.#writer
     const start = writer.open(tag, this.#deltasLengthSize)
     let previous = 0
-    let gap = FILLED_GAP + 1
     for (let i = 0; i < counts.length; i++) {
       const count = counts[i] as number
-      if (count === 0) {
-        gap++
-        continue
-      }
-      if (gap <= FILLED_GAP) {
-        for (; gap > 0; gap--) {
-          writer.zigzag(-previous)
-          previous = 0
-        }
-      }
       writer.zigzag(count - previous)
       previous = count
-      gap = 0
     }
     this.#deltasLengthSize = writer.close(start, this.#deltasLengthSize)
   }
 
-  #counts (tag: number, counts: Float64Array): void {
+  #counts (tag: number, counts: readonly number[]): void {
     const writer = this.#writer
     const start = writer.open(tag, 1)
-    let gap = FILLED_GAP + 1
-    for (const count of counts) {
-      if (count === 0) {
-        gap++
-        continue
-      }
-      if (gap <= FILLED_GAP) for (; gap > 0; gap--) writer.float64(0)
-      writer.float64(count)
-      gap = 0
-    }
+    for (const count of counts) writer.float64(count)
     writer.close(start, 1)
   }
 

@@ -1,6 +1,7 @@
 import type { FamilySnapshot, MetricType, SeriesSnapshot } from '../metrics/index.js'
 import { LabelMessages } from './label-messages.js'
 import { MessageWriter, varintSize } from './message-writer.js'
+import { unitOf } from './metadata.js'
 import { writeExemplar, writeTimestamp } from './protobuf-exemplar.js'
 import { HistogramMessages, nearestWhole } from './protobuf-histogram.js'
 
@@ -15,7 +16,7 @@ const LENGTH_SIZE = 5
 const TYPES: Readonly<Record<MetricType, number>> = { counter: 0, gauge: 1, summary: 2, unknown: 3, histogram: 4 }
 
 // Tags: a field's number and what its value looks like (0 a varint, 1 eight bytes, 2 a length and bytes).
-const FAMILY = { name: 0x0a, help: 0x12, type: 0x18, metric: 0x22 } as const
+const FAMILY = { name: 0x0a, help: 0x12, type: 0x18, metric: 0x22, unit: 0x2a } as const
 const METRIC = { gauge: 0x12, counter: 0x1a, summary: 0x22, untyped: 0x2a, histogram: 0x3a } as const
 /** The field `value` of Gauge, Counter and Untyped. */
 const VALUE = 0x09
@@ -28,7 +29,7 @@ const QUANTILE = { quantile: 0x09, value: 0x11 } as const
  * (https://github.com/prometheus/client_model/blob/master/io/prometheus/client/metrics.proto).
  *
  * The length of a family stands before it, so that one which is larger than a chunk is gathered whole before it is given. In the meantime there is
- * an empty chunk for each 64 KB: whoever drives this may stop there. A family without series is left out, as client_golang does.
+ * an empty chunk for each 64 KB: the caller may stop at any chunk. A family without series is left out, as client_golang does.
  */
 export function * encodeProtobuf (families: Iterable<FamilySnapshot>): Generator<Buffer> {
   const writer = new MessageWriter()
@@ -92,6 +93,8 @@ class SeriesMessages {
     writer.text(FAMILY.help, family.help)
     writer.reserve(8)
     writer.uint(FAMILY.type, TYPES[family.type])
+    const unit = unitOf(family)
+    if (unit !== undefined) writer.text(FAMILY.unit, unit)
     this.#type = family.type
     if (family.type === 'histogram') this.#histograms.begin(family.bounds)
   }

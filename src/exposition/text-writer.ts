@@ -1,5 +1,9 @@
 import { Writer } from './writer.js'
 
+/** Up to these lengths, in characters and in bytes, JavaScript is faster than a call into native code. */
+const SHORT = 48
+const LONG = 400
+
 /** Text written into chunks, as UTF-8. Every method makes its own room. */
 export class TextWriter extends Writer {
   byte (byte: number): void {
@@ -15,18 +19,26 @@ export class TextWriter extends Writer {
 
   /** Text that is known to be ASCII. */
   ascii (text: string): void {
-    this.reserve(text.length)
-    this.at += this.buffer.write(text, this.at, 'latin1')
-  }
-
-  /** A few bytes: in JavaScript, for a call into native code takes longer than those. */
-  bytes (bytes: Uint8Array): void {
-    const length = bytes.length
+    const { length } = text
     this.reserve(length)
+    if (length > SHORT) {
+      this.at += this.buffer.write(text, this.at, 'latin1')
+      return
+    }
     const buffer = this.buffer
     let at = this.at
-    for (let i = 0; i < length; i++) buffer[at++] = bytes[i] as number
+    for (let i = 0; i < length; i++) buffer[at++] = text.charCodeAt(i)
     this.at = at
+  }
+
+  bytes (bytes: Uint8Array): void {
+    const { length } = bytes
+    this.reserve(length)
+    const buffer = this.buffer
+    const at = this.at
+    if (length > LONG) buffer.set(bytes, at)
+    else for (let i = 0; i < length; i++) buffer[at + i] = bytes[i] as number
+    this.at = at + length
   }
 
   /** Bytes of this chunk once more. */
@@ -39,15 +51,36 @@ export class TextWriter extends Writer {
   /** A whole number below 2^31 in decimal digits. */
   digits (number: number): void {
     this.reserve(10)
-    const buffer = this.buffer
-    let end = this.at + 1
-    for (let rest = number; rest >= 10; rest = (rest / 10) | 0) end++
-    this.at = end
-    let rest = number
-    do {
-      const tenth = (rest / 10) | 0
-      buffer[--end] = 48 + rest - tenth * 10
-      rest = tenth
-    } while (rest > 0)
+    this.at = putDigits(this.buffer, this.at, number)
   }
+
+  /**
+   * A few bytes, and then the digits of a whole number: what a composite value has for each bucket, so all of it in one. The caller has
+   * reserved the length of the bytes and ten more.
+   */
+  numbered (bytes: Uint8Array, number: number): void {
+    const buffer = this.buffer
+    const length = bytes.length
+    let at = this.at
+    for (let i = 0; i < length; i++) buffer[at++] = bytes[i] as number
+    this.at = putDigits(buffer, at, number)
+  }
+}
+
+/** @param number whole, below 2^31. @returns where the next byte goes */
+function putDigits (buffer: Buffer, at: number, number: number): number {
+  if (number < 10) {
+    buffer[at] = 48 + number
+    return at + 1
+  }
+  let end = at + 1
+  for (let rest = number; rest >= 10; rest = (rest / 10) | 0) end++
+  let place = end
+  let rest = number
+  do {
+    const tenth = (rest / 10) | 0
+    buffer[--place] = 48 + rest - tenth * 10
+    rest = tenth
+  } while (rest > 0)
+  return end
 }

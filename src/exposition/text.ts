@@ -1,5 +1,5 @@
 import type { FamilySnapshot } from '../metrics/index.js'
-import { lines } from './lines.js'
+import { writeLines } from './lines.js'
 import { TextWriter } from './text-writer.js'
 
 /** The content type of Prometheus' text format (https://prometheus.io/docs/instrumenting/exposition_formats/). */
@@ -13,7 +13,7 @@ export function * encodeText (families: Iterable<FamilySnapshot>): Generator<Buf
   for (const family of families) {
     const { name, help, type } = family
     writer.text(`# HELP ${name} ${escaped(help)}\n# TYPE ${name} ${type === 'unknown' ? 'untyped' : type}\n`)
-    yield * lines(writer, family, DIALECT)
+    yield * writeLines(writer, family, DIALECT)
   }
   yield writer.take()
 }

@@ -1,12 +1,12 @@
 import type { Scope } from '../catalogue.js'
-import { defaultRegistry, isGrowthFactor, isMetricName, isRegistry, type RegistryLike } from '../metrics/index.js'
+import { defaultRegistry, isGrowthFactor, isMetricName, isRegistry, isResetTime, type RegistryLike } from '../metrics/index.js'
 import { MetricsError, invalidOption, showName } from '../validation/errors.js'
 import { entriesOf, holds, isRecord, readGiven, refuseUnknown } from '../validation/given.js'
 
 /** The options that say where metrics go, what they are named and what they hold, by name. */
 export const SCOPE_OPTIONS = ['registry', 'prefix', 'maxSeries', 'nativeHistograms', 'exemplars'] as const satisfies ReadonlyArray<keyof Scope>
 
-const NATIVE_OPTIONS = ['growthFactor', 'classicBuckets']
+const NATIVE_OPTIONS = ['growthFactor', 'classicBuckets', 'resetAfter']
 
 /**
  * The scope in somebody's options, checked; what else is in them is not looked at.
@@ -73,18 +73,21 @@ export function readMetrics<N extends string> (owner: string, given: unknown, kn
 function readNativeHistograms (owner: string, given: unknown): Scope['nativeHistograms'] {
   if (given === undefined || typeof given === 'boolean' || isGrowthFactor(given)) return given
   if (!isRecord(given)) {
-    throw invalidOption(owner, 'nativeHistograms', 'true, false, a growth factor greater than 1 or an object with growthFactor and classicBuckets', given)
+    throw invalidOption(owner, 'nativeHistograms', 'true, false, a growth factor greater than 1 or an object with growthFactor, classicBuckets and resetAfter', given)
   }
   const { values, unknown } = readGiven(owner, 'nativeHistograms.', given, NATIVE_OPTIONS)
   refuseUnknown(owner, 'nativeHistograms.', given, unknown, `left out; the options are ${NATIVE_OPTIONS.join(', ')}`, new Map())
-  const { growthFactor, classicBuckets } = values
+  const { growthFactor, classicBuckets, resetAfter } = values
   if (growthFactor !== undefined && !isGrowthFactor(growthFactor)) {
     throw invalidOption(owner, 'nativeHistograms.growthFactor', 'a finite number greater than 1', growthFactor)
   }
   if (classicBuckets !== undefined && typeof classicBuckets !== 'boolean') {
     throw invalidOption(owner, 'nativeHistograms.classicBuckets', 'true or false', classicBuckets)
   }
-  return { growthFactor, classicBuckets }
+  if (resetAfter !== undefined && !isResetTime(resetAfter)) {
+    throw invalidOption(owner, 'nativeHistograms.resetAfter', 'seconds, more than 0, or Infinity', resetAfter)
+  }
+  return { growthFactor, classicBuckets, resetAfter }
 }
 
 function isCount (value: unknown): value is number {

@@ -2,15 +2,16 @@ import { show } from '../validation/errors.js'
 import { BucketCounts } from './bucket-counts.js'
 import { startClock } from './clock.js'
 import type { ExemplarWrite } from './counter.js'
-import { exemplarOf, isExemplarLabels, refuseLongExemplar } from './exemplar.js'
+import { exemplarOf, isExemplarLabels, refuseLongExemplar, type Exemplar } from './exemplar.js'
 import { Family, type FamilyConfig } from './family.js'
 import type { LabelPair } from './label-pair.js'
 import type { LabelValue, Labels } from './labels.js'
 import type { NativeSettings } from './native-series.js'
+import { addSpread, isFresh } from './native-exemplars.js'
 import { describeNative, NativeCounts, readNative, type NativeConfig } from './native.js'
 import { Pages } from './pages.js'
 import { Child, notANumber } from './series.js'
-import type { SeriesSnapshot } from './snapshot.js'
+import type { FamilySnapshot, SeriesSnapshot } from './snapshot.js'
 import type { MetricObject, MetricValue, PromValue } from './state.js'
 
 const DEFAULT_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
@@ -19,7 +20,7 @@ const DEFAULT_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10
 export interface HistogramConfig<T extends string = string> extends FamilyConfig<T> {
   /** Upper bounds, growing; +Inf is there without being named. None with `native` is a histogram with native buckets alone. Default: prom-client's, .005 to 10. */
   buckets?: readonly number[] | undefined
-  /** Native buckets beside the others: exponential ones, made as values come, which only the protobuf format has. Default: none. */
+  /** Native buckets beside the others: exponential ones, made as values come, which protobuf and OpenMetrics 2.0 have. Default: none. */
   native?: NativeConfig | undefined
 }
 
@@ -130,11 +131,29 @@ export class Histogram<T extends string = string> extends Family<T> {
     this.#native?.add(place, value)
   }
 
-  /** Keeps a value that was observed in a place as the exemplar of its bucket; the labels were checked. */
+  /** Keeps a value that was observed in a place as an exemplar: as the one of its bucket, or, without classic buckets, among those of the series. The labels were checked. */
   illustrate (place: number, value: number, exemplarLabels: Labels): void {
     const exemplars = this.exemplars.get(place) ?? []
-    exemplars[this.#bucketOf(value)] = exemplarOf(exemplarLabels, value)
+    const exemplar = exemplarOf(exemplarLabels, value)
+    if (this.#native !== undefined && this.#bounds.length === 0) addSpread(exemplars as Exemplar[], exemplar)
+    else exemplars[this.#bucketOf(value)] = exemplar
     this.exemplars.set(place, exemplars)
+  }
+
+  /**
+   * The state as it is now. A series whose native buckets have become wider than they were starts anew after that, where it is old enough: what a scraper has
+   * read is all that there was. Its count, sum and classic buckets start anew with them, as the formats want it.
+   */
+  override snapshot (shared?: readonly LabelPair[]): FamilySnapshot {
+    const snapshot = super.snapshot(shared)
+    if (this.#settings === undefined) return snapshot
+    const began = Date.now() / 1000 - this.#settings.resetAfter
+    for (const place of this.#native?.widened() ?? []) {
+      if ((this.#sums.page(place)[this.#sums.at(place) + 1] as number) > began) continue
+      this.zeroAt(place)
+      this.exemplars.delete(place)
+    }
+    return snapshot
   }
 
   protected override bounds (): readonly number[] {
@@ -145,7 +164,7 @@ export class Histogram<T extends string = string> extends Family<T> {
     const sums = this.#sums.copy()
     const counts = this.#counts.copy()
     const native = this.#native?.share()
-    const exemplars = this.copyOfExemplars()
+    const exemplars = native === undefined ? this.copyOfExemplars() : this.#freshExemplars()
     return (place, labels) => {
       const page = sums.page(place)
       const at = sums.at(place)
@@ -165,6 +184,18 @@ export class Histogram<T extends string = string> extends Family<T> {
     this.#sums.page(place)[this.#sums.at(place) + 1] = Date.now() / 1000
     this.#counts.zero(place)
     this.#native?.zero(place)
+  }
+
+  /** The exemplars as they are now, without expired ones: the traces of native histograms are looked up long after a bucket was last hit. */
+  #freshExemplars (): ReadonlyMap<number, ReadonlyArray<Exemplar | undefined>> | undefined {
+    if (this.exemplars.size === 0) return undefined
+    const now = Date.now() / 1000
+    const isSpread = this.#bounds.length === 0
+    const fresh = new Map<number, ReadonlyArray<Exemplar | undefined>>()
+    for (const [place, exemplars] of this.exemplars) {
+      fresh.set(place, isSpread ? exemplars.filter((each) => isFresh(each, now)) : exemplars.map((each) => isFresh(each, now) ? each : undefined))
+    }
+    return fresh
   }
 
   /** The bounds are few and most values small, so a straight search beats a binary one. */

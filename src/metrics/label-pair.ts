@@ -6,6 +6,7 @@ export class LabelPair {
   /** As UTF-8 can have it. */
   readonly value: string
   #text: string | undefined
+  #bytes: Uint8Array | undefined
 
   constructor (name: string, value: string) {
     this.name = name
@@ -16,6 +17,12 @@ export class LabelPair {
   get text (): string {
     this.#text ??= `${this.name}="${escaped(this.value)}"`
     return this.#text
+  }
+
+  /** The text in UTF-8. */
+  get bytes (): Uint8Array {
+    this.#bytes ??= Buffer.from(this.text)
+    return this.#bytes
   }
 }
 

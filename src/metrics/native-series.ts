@@ -10,6 +10,8 @@ export interface NativeSettings {
   readonly schema: number
   readonly maxBuckets: number
   readonly zeroThreshold: number
+  /** Seconds. */
+  readonly resetAfter: number
 }
 
 /** In place of buckets that a snapshot has: nothing is ever written to it. */

@@ -18,35 +18,48 @@ export interface NativeConfig {
   maxBuckets?: number | undefined
   /** Values from minus this to this count as zero. Default: 2^-128. */
   zeroThreshold?: number | undefined
+  /**
+   * Seconds. A series whose buckets had to become wider gets back the width it began with: it starts anew, count and sum included, when a page has read it and it
+   * is this old. Its start time says so, and `rate()` sees a counter reset. Infinity is never. Default: 3600.
+   */
+  resetAfter?: number | undefined
 }
 
 const DEFAULT_GROWTH_FACTOR = 1.1
 const DEFAULT_MAX_BUCKETS = 160
 /** A bound of every schema. */
 const DEFAULT_ZERO_THRESHOLD = 2 ** -128
+const DEFAULT_RESET_AFTER = 3600
 
 /** Whether the buckets of a native histogram can grow by it. */
 export function isGrowthFactor (value: unknown): value is number {
   return typeof value === 'number' && value > 1 && value < Infinity
 }
 
+/** Whether it can be the age at which a series starts anew, in seconds. */
+export function isResetTime (value: unknown): value is number {
+  return typeof value === 'number' && value > 0
+}
+
 /** @param owner the histogram's name. @throws RangeError for numbers that are out of range, TypeError for what is no configuration */
 export function readNative (owner: string, config: NativeConfig): NativeSettings {
   if (typeof config !== 'object' || config === null) throw new TypeError(`native of '${owner}' must be an object, got ${show(config)}`)
-  const { growthFactor = DEFAULT_GROWTH_FACTOR, maxBuckets = DEFAULT_MAX_BUCKETS, zeroThreshold = DEFAULT_ZERO_THRESHOLD } = config
+  const { growthFactor = DEFAULT_GROWTH_FACTOR, maxBuckets = DEFAULT_MAX_BUCKETS, zeroThreshold = DEFAULT_ZERO_THRESHOLD, resetAfter = DEFAULT_RESET_AFTER } = config
   if (!isGrowthFactor(growthFactor)) throw new RangeError(`native.growthFactor of '${owner}' must be a finite number greater than 1, got ${show(growthFactor)}`)
   if (!Number.isInteger(maxBuckets) || maxBuckets < 1) throw new RangeError(`native.maxBuckets of '${owner}' must be a whole number from 1 on, got ${show(maxBuckets)}`)
   if (!Number.isFinite(zeroThreshold) || zeroThreshold < 0) {
     throw new RangeError(`native.zeroThreshold of '${owner}' must be a finite number from 0 on, got ${show(zeroThreshold)}`)
   }
-  return { schema: schemaOf(growthFactor), maxBuckets, zeroThreshold }
+  if (!isResetTime(resetAfter)) throw new RangeError(`native.resetAfter of '${owner}' must be seconds, more than 0, or Infinity, got ${show(resetAfter)}`)
+  return { schema: schemaOf(growthFactor), maxBuckets, zeroThreshold, resetAfter }
 }
 
 /** The settings as an error message shows them: those that differ from the defaults. */
-export function describeNative ({ schema, maxBuckets, zeroThreshold }: NativeSettings): string {
+export function describeNative ({ schema, maxBuckets, zeroThreshold, resetAfter }: NativeSettings): string {
   const limit = maxBuckets === DEFAULT_MAX_BUCKETS ? '' : `, at most ${maxBuckets}`
   const zero = zeroThreshold === DEFAULT_ZERO_THRESHOLD ? '' : `, zero up to ${zeroThreshold}`
-  return `native buckets of schema ${schema}${limit}${zero}`
+  const reset = resetAfter === DEFAULT_RESET_AFTER ? '' : `, reset after ${resetAfter} s`
+  return `native buckets of schema ${schema}${limit}${zero}${reset}`
 }
 
 /** The native buckets of a family's series. */
@@ -71,6 +84,13 @@ export class NativeCounts {
   /** Lets go of all places. */
   clear (): void {
     this.#series.length = 0
+  }
+
+  /** The places whose buckets have become wider than they were at first. */
+  * widened (): Generator<number> {
+    for (let place = 0; place < this.#series.length; place++) {
+      if ((this.#series[place] as NativeSeries).scale.schema < this.#settings.schema) yield place
+    }
   }
 
   /** The state of all places as it is now. */

@@ -44,7 +44,7 @@ export interface BucketsSnapshot {
   /** Each bucket's own count, not added up: that of bucket i, one for each bound and then +Inf, is `counts[at + i]`. */
   readonly counts: ArrayLike<number>
   readonly at: number
-  /** By bucket; undefined where the series has none. */
+  /** By bucket; of a histogram with native buckets alone, all of them by their values. Undefined where the series has none. */
   readonly exemplars: ReadonlyArray<Exemplar | undefined> | undefined
   readonly native: NativeSnapshot | undefined
 }

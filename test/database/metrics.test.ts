@@ -105,13 +105,14 @@ t.test('a scope is checked in one place, in the same words whoever was given it'
     [{ exemplars: null }, "option 'exemplars' must be true, false or a function that gives labels, got null"],
     ...['yes', null, [], 1, 0.5, NaN, Infinity].map((nativeHistograms): [object, string] => [
       { nativeHistograms },
-      "option 'nativeHistograms' must be true, false, a growth factor greater than 1 or an object with growthFactor and classicBuckets, got "
+      "option 'nativeHistograms' must be true, false, a growth factor greater than 1 or an object with growthFactor, classicBuckets and resetAfter, got "
     ]),
     [{ nativeHistograms: { growthFactor: 1 } }, "option 'nativeHistograms.growthFactor' must be a finite number greater than 1, got 1"],
     [{ nativeHistograms: { growthFactor: Infinity } }, "option 'nativeHistograms.growthFactor' must be a finite number greater than 1, got Infinity"],
     [{ nativeHistograms: { growthFactor: true } }, "option 'nativeHistograms.growthFactor' must be a finite number greater than 1, got true"],
     [{ nativeHistograms: { classicBuckets: 'no' } }, "option 'nativeHistograms.classicBuckets' must be true or false, got a string of 2 characters"],
-    [{ nativeHistograms: { schema: 3 } }, "option 'nativeHistograms.schema' must be left out; the options are growthFactor, classicBuckets, got 3"]
+    [{ nativeHistograms: { resetAfter: 0 } }, "option 'nativeHistograms.resetAfter' must be seconds, more than 0, or Infinity, got 0"],
+    [{ nativeHistograms: { schema: 3 } }, "option 'nativeHistograms.schema' must be left out; the options are growthFactor, classicBuckets, resetAfter, got 3"]
   ]
   for (const [options, message] of refused) {
     const error = (owner: string) => ({ code: 'FP_ERR_INVALID_OPTION', message: `FP_ERR_INVALID_OPTION: ${owner} ${message}` })

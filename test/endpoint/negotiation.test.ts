@@ -1,4 +1,4 @@
-import { gunzipSync } from 'node:zlib'
+import zlib, { gunzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import t from 'tap'
 import { readRequest, type Format } from '../../src/exposition/index.js'
@@ -8,7 +8,8 @@ import { Page } from '../support/page.js'
 
 const TYPES: Record<Format, string> = {
   text: 'text/plain; version=0.0.4; charset=utf-8',
-  openmetrics: 'application/openmetrics-text; version=1.0.0; charset=utf-8',
+  openmetrics: 'application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores',
+  openmetrics2: 'application/openmetrics-text; version=2.0.0; charset=utf-8',
   protobuf: 'application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited'
 }
 
@@ -35,6 +36,20 @@ const ACCEPTED: Array<[Format, string]> = [
   ['text', 'application/openmetrics-text;q=0.5, text/plain;q=0.6'],
   ['openmetrics', 'text/plain;q=0.6, application/openmetrics-text;q=0.61'],
   ['openmetrics', 'text/plain;a="\\",";q=0.1, application/openmetrics-text'],
+  // OpenMetrics 2.0 is for those that name its version. The first is what Prometheus 3.15 sends with it.
+  ['openmetrics2', 'application/openmetrics-text;version=2.0.0;q=0.7,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2'],
+  ['openmetrics2', 'application/openmetrics-text; version=2.0.0; charset=utf-8'],
+  ['openmetrics2', 'Application/OpenMetrics-Text;Version="2.0.0"'],
+  ['openmetrics2', 'application/openmetrics-text;version=2.0.0, text/plain;version=0.0.4;q=0.9, */*;q=0.1'],
+  ['openmetrics', 'application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=2.0.0'],
+  ['openmetrics', 'application/openmetrics-text;version=2.0.0;q=0.5,application/openmetrics-text;version=1.0.0;q=0.6'],
+  ['openmetrics', 'application/openmetrics-text;version=2.0.0;q=0,application/openmetrics-text'],
+  ['openmetrics', 'application/openmetrics-text;escaping=dots'],
+  ['openmetrics', 'application/openmetrics-text;version=1.0.0;escaping=values'],
+  ['text', 'application/openmetrics-text;version=2.0.0;q=0'],
+  ['text', 'application/openmetrics-text;version=2.0'],
+  ['text', 'application/openmetrics-text;version=2.1.0, */*;q=0.1'],
+  ['protobuf', 'application/vnd.google.protobuf;q=0.8,application/openmetrics-text;version=2.0.0;q=0.7'],
   // What fits nothing, or is nothing, gets text.
   ['text', 'image/png'],
   ['text', 'text/plain;q=0'],
@@ -70,8 +85,20 @@ t.test('a format has its own end, and the same series', async (t) => {
   t.match(text, '# TYPE dogs_total counter\ndogs_total 3\n')
   t.notMatch(text, '# EOF')
   t.match(openMetrics, '# TYPE walks unknown\n# HELP walks Walks.\nwalks 2\n')
-  t.match(openMetrics, /# TYPE dogs counter\n# HELP dogs Dogs.\ndogs_total 3\ndogs_created 1\d{9}(\.\d+)?\n/)
+  t.match(openMetrics, '# TYPE dogs counter\n# HELP dogs Dogs.\ndogs_total 3\n')
+  t.notMatch(openMetrics, '_created', 'a series that says when another began is there where it is asked for')
+  const second = await get('application/openmetrics-text;version=2.0.0')
+  t.match(second, /# TYPE dogs_total counter\n# HELP dogs_total Dogs.\ndogs_total 3 st@1\d{9}(\.\d+)?\n/)
+  t.ok(second.endsWith('\n# EOF\n'))
   t.ok(openMetrics.endsWith('\n# EOF\n'))
+})
+
+t.test('created asks for series that say when others began, in OpenMetrics 1.0 alone', async (t) => {
+  const { url } = await service(t, { options: { endpoint: { created: true } } })
+  const get = async (accept: string) => await (await fetch(`${url}/metrics`, { headers: { accept } })).text()
+  t.match(await get('application/openmetrics-text'), /\nmetrics_exposition_size_bytes_created 1\d{9}(\.\d+)?\n/)
+  t.notMatch(await get('application/openmetrics-text;version=2.0.0'), '_created')
+  t.notMatch(await get('text/plain'), '_created')
 })
 
 t.test('gzip is used where it is accepted and no worse than none', async (t) => {
@@ -85,6 +112,30 @@ t.test('gzip is used where it is accepted and no worse than none', async (t) => 
     t.equal(headers['content-encoding'], zipped ? 'gzip' : undefined, header ?? 'no header')
     t.ok(new Page((zipped ? gunzipSync(rawPayload) : rawPayload).toString()).samples.length > 10)
   }
+})
+
+/** As Node 22.15 and later can. */
+const { zstdDecompressSync } = zlib as { zstdDecompressSync?: (bytes: Buffer) => Buffer }
+
+t.test('zstd is used where this Node has it and the scraper asks for it, before gzip where it weighs more or comes first', async (t) => {
+  const { app, port, registry } = await service(t, {})
+  const large = new Counter({ name: 'large_total', help: 'h', labelNames: ['text'], registers: [registry], maxSeries: 5000 })
+  for (let i = 0; i < 5000; i++) large.inc({ text: `${i}`.padStart(40) })
+  const cases: Array<[with22: string | undefined, with20: string | undefined, header: string]> = [
+    ['zstd', undefined, 'zstd'], ['zstd', 'gzip', 'zstd, gzip'], ['gzip', 'gzip', 'gzip, zstd'], ['zstd', 'gzip', 'gzip;q=0.8, zstd;q=0.9'], ['gzip', 'gzip', 'zstd;q=0.8, gzip;q=0.9'],
+    ['gzip', 'gzip', 'zstd;q=0, *'], ['gzip', 'gzip', '*'], ['zstd', 'gzip', 'gzip;q=0.5, ZSTD'], [undefined, undefined, 'zstd;q=0.4, identity;q=0.5'], [undefined, undefined, 'zstd;q=0'], ['zstd', undefined, 'br, zstd, gzip;q=0']
+  ]
+  for (const [with22, with20, header] of cases) {
+    const { headers, rawPayload } = await app.inject({ url: '/metrics', headers: { 'accept-encoding': header } })
+    const expected = zstdDecompressSync === undefined ? with20 : with22
+    t.equal(headers['content-encoding'], expected, header)
+    const page = expected === 'zstd' ? zstdDecompressSync?.(rawPayload) ?? rawPayload : expected === 'gzip' ? gunzipSync(rawPayload) : rawPayload
+    t.equal(new Page(page.toString()).sum('large_total'), 5000)
+    if (expected !== undefined) t.ok(rawPayload.length < page.length / 4, `${rawPayload.length} of ${page.length} bytes`)
+  }
+  const head = await app.inject({ method: 'HEAD', url: '/metrics', headers: { 'accept-encoding': 'zstd' } })
+  t.equal(head.headers['content-encoding'], zstdDecompressSync === undefined ? undefined : 'zstd')
+  t.match(await exchange(port, 'GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAccept-Encoding: zstd\r\nAccept: application/openmetrics-text;version=2.0.0\r\n\r\n'), /^HTTP\/1\.1 200 OK/)
 })
 
 t.test('HEAD says what GET would, and reads nothing', async (t) => {

@@ -14,7 +14,7 @@ async function linesOf (registries: RegistryLike | RegistryLike[], format: 'text
   const failed: Array<[string, string]> = []
   const observer = { failed: (name: string, error: unknown) => { failed.push([name, (error as Error).message]) }, counted: () => {}, ended: () => {}, refused: () => {} }
   const exposition = new Exposition(registries, { maxScrapes: 10, created: false }, observer)
-  const page = String(await exposition.scrape({ format, gzip: false, names: undefined, timeout: undefined }).whole())
+  const page = String(await exposition.scrape({ format, compression: undefined, names: undefined, timeout: undefined }).whole())
   await parsers?.read(format, page)
   return { lines: page.split('\n').filter((line) => line !== '' && !line.startsWith('#')), page, failed }
 }

@@ -45,7 +45,7 @@ function exposed (registry: Registry) {
   }
   const exposition = new Exposition(registry, { maxScrapes: 10, created: true }, observer)
   const page = async (format: Format): Promise<Buffer> => {
-    const whole = await exposition.scrape({ format, gzip: false, names: undefined, timeout: undefined }).whole()
+    const whole = await exposition.scrape({ format, compression: undefined, names: undefined, timeout: undefined }).whole()
     return Buffer.isBuffer(whole) ? whole : buffer(whole as NodeJS.ReadableStream)
   }
   return { exposition, observer, page, failed }
@@ -247,7 +247,7 @@ t.test('what is no metric costs only itself', { skip }, async (t) => {
   t.ok(openmetrics.every(({ samples }) => samples.every(({ exemplar }) => exemplar === undefined)), 'exemplars that are none are left out')
   t.equal(failed.splice(0).length, names.length)
   t.strictSame(decoded(await page('protobuf')).map(({ name }) => name), ['first', 'plain', 'several', 'several_max', 'traced_total', 'last'])
-  t.strictSame((await exposition.scrape({ format: 'text', gzip: false, names: new Set(['last']), timeout: undefined }).whole())?.toString(), '# HELP last Of the test.\n# TYPE last gauge\nlast 0\n')
+  t.strictSame((await exposition.scrape({ format: 'text', compression: undefined, names: new Set(['last']), timeout: undefined }).whole())?.toString(), '# HELP last Of the test.\n# TYPE last gauge\nlast 0\n')
 })
 
 t.test('what hangs is left out, not asked again while it hangs, and served again when it has come to an end', async (t) => {

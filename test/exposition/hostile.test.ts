@@ -2,11 +2,13 @@ import fc from 'fast-check'
 import { Gauge as ForeignGauge, Registry } from 'prom-client'
 import { buffer } from 'node:stream/consumers'
 import { spawnSync } from 'node:child_process'
+import { isDeepStrictEqual } from 'node:util'
 import t from 'tap'
 import { Exposition, type Format } from '../../src/exposition/index.js'
 import { Counter, Histogram } from '../../src/index.js'
 import { decoded } from '../support/decoded.js'
 import { attempt, hostile, registriesOf, type Hostile } from '../support/hostile.js'
+import { readOpenMetrics2, type ReadFamily } from '../support/openmetrics-2.js'
 import { missing, Parsers, type ParsedSample } from '../support/parsers.js'
 import { promtool } from '../support/promtool.js'
 
@@ -19,7 +21,7 @@ t.teardown(() => parsers?.stop())
 if (parsers === undefined && process.env.CI) t.fail(missing)
 
 const RUNS = 250
-const FORMATS: Format[] = ['text', 'openmetrics', 'protobuf']
+const FORMATS: Format[] = ['text', 'openmetrics', 'protobuf', 'openmetrics2']
 
 /** The pages of registries, with good metrics among the others, and what was said of failures. */
 async function pagesOf (given: Hostile, prefix: string) {
@@ -35,7 +37,7 @@ async function pagesOf (given: Hostile, prefix: string) {
   const exposition = new Exposition(registries, { maxScrapes: 10, created: true }, { failed: (name) => failed.push(name), counted: () => {}, ended: () => {}, refused: () => {} })
   const pages = {} as Record<Format, Buffer>
   for (const format of FORMATS) {
-    const whole = await exposition.scrape({ format, gzip: false, names: undefined, timeout: undefined }).whole()
+    const whole = await exposition.scrape({ format, compression: undefined, names: undefined, timeout: undefined }).whole()
     pages[format] = Buffer.isBuffer(whole) ? whole : await buffer(whole as NodeJS.ReadableStream)
   }
   return { pages, failed }
@@ -59,6 +61,15 @@ function check (samples: readonly ParsedSample[], prefix: string): void {
   }
 }
 
+/** The same for OpenMetrics 2.0, whose reader refuses a series that is there twice. */
+function check2 (families: readonly ReadFamily[], prefix: string): void {
+  const value = (name: string) => families.find((family) => family.name === prefix + name)?.samples[0]?.value
+  const wanted = { good_total: 3, good: 5, good_seconds: { kind: 'histogram', count: 1, sum: 0.5, buckets: [[1, 1], [Infinity, 1]], native: undefined } }
+  for (const [name, expected] of Object.entries(wanted)) {
+    if (!isDeepStrictEqual(value(name), expected)) throw new Error(`${name} is not there in OpenMetrics 2.0`)
+  }
+}
+
 t.test('whatever registries hold, the page parses in every format, and what is good is on it', { skip: parsers === undefined && missing, timeout: 60_000 }, async (t) => {
   const texts: Buffer[] = []
   let failures = 0
@@ -79,6 +90,7 @@ t.test('whatever registries hold, the page parses in every format, and what is g
     for (const sample of openMetrics.flatMap(({ samples }) => samples)) {
       if (!created.test(sample.name) && !inText.has(keyOf(sample))) throw new Error(`not in text: ${keyOf(sample)}`)
     }
+    check2(readOpenMetrics2(pages.openmetrics2), prefix)
     texts.push(pages.text)
   }), { numRuns: RUNS })
   t.ok(failures > RUNS, `${failures} metrics were told of`)

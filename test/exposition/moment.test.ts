@@ -120,7 +120,7 @@ t.test('counters of the user that are incremented together are equal on every pa
     const exposition = new Exposition(registry, { maxScrapes: 10, created: true }, { failed: (_, error) => t.error(error as Error), counted: () => {}, ended: () => {}, refused: () => {} })
     const stop = always(() => { for (const counter of [first, many.labels('7'), last]) counter.inc() })
     for (const format of ['text', 'openmetrics', 'protobuf'] as const) {
-      const whole = await exposition.scrape({ format, gzip: false, names: undefined, timeout: undefined }).whole()
+      const whole = await exposition.scrape({ format, compression: undefined, names: undefined, timeout: undefined }).whole()
       const sum = sums(format, Buffer.isBuffer(whole) ? whole : await buffer(whole as NodeJS.ReadableStream))
       t.ok(sum('first_total') > 0)
       t.equal(sum('many_total'), sum('first_total'), format)

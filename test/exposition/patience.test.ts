@@ -20,7 +20,7 @@ t.test('a scraper that says it waits for a day has two minutes, of which metrics
   })
   const clock = FakeTimers.install({ toFake: ['setTimeout', 'clearTimeout'] })
   t.teardown(() => clock.uninstall())
-  const scrape = exposition.scrape({ format: 'text', gzip: false, names: undefined, timeout: 86_400_000 })
+  const scrape = exposition.scrape({ format: 'text', compression: undefined, names: undefined, timeout: 86_400_000 })
   const page = scrape.whole()
   await new Promise(setImmediate)
   clock.tick(95_999)

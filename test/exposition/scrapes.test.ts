@@ -10,7 +10,7 @@ import { Counter, Histogram, metricsPlugin } from '../../src/index.js'
 import { open, service } from '../support/http.js'
 import { Page } from '../support/page.js'
 
-const TEXT: ScrapeRequest = { format: 'text', gzip: false, names: undefined, timeout: undefined }
+const TEXT: ScrapeRequest = { format: 'text', compression: undefined, names: undefined, timeout: undefined }
 
 /** An exposition whose ends are events. */
 function exposed (registry: Registry, maxScrapes = 10) {

@@ -2,7 +2,7 @@ import protobuf from 'protobufjs'
 import { fileURLToPath } from 'node:url'
 
 /** What protobufjs reads: the fields that are there, 64-bit whole numbers as text. */
-export interface DecodedFamily { name: string, help: string, type: string, metric: DecodedMetric[] }
+export interface DecodedFamily { name: string, help: string, type: string, unit?: string, metric: DecodedMetric[] }
 export interface DecodedMetric {
   label?: DecodedLabel[]
   counter?: { value: number, exemplar?: DecodedExemplar, createdTimestamp?: DecodedTimestamp }

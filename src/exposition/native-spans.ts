@@ -1,0 +1,39 @@
+import type { NativeBuckets } from '../metrics/index.js'
+
+/** So many empty buckets are written as zeros; from more on, a new span is shorter. client_golang's makeBuckets has the same. */
+const FILLED_GAP = 2
+
+/**
+ * Native buckets as protobuf and OpenMetrics 2.0 have them: spans of buckets that are populated, or nearly. One object serves for all series of an
+ * encoding, and holds those of the series that it read last.
+ */
+export class NativeSpans {
+  /** By span, how many buckets lie between it and the end of the span before; of the first, the index of its first bucket. */
+  readonly offsets: number[] = []
+  /** By span, how many buckets it has. */
+  readonly lengths: number[] = []
+  /** The counts of the buckets in all spans, one after another. */
+  readonly counts: number[] = []
+
+  /** Reads the buckets of one sign. @returns whether any is populated */
+  read ({ offset, counts }: NativeBuckets): boolean {
+    this.offsets.length = this.lengths.length = this.counts.length = 0
+    let next = 0
+    for (let i = 0; i < counts.length; i++) {
+      const count = counts[i] as number
+      if (count === 0) continue
+      const last = this.lengths.length - 1
+      let gap = offset + i - next
+      next = offset + i + 1
+      if (last >= 0 && gap <= FILLED_GAP) {
+        this.lengths[last] = (this.lengths[last] as number) + gap + 1
+        for (; gap > 0; gap--) this.counts.push(0)
+      } else {
+        this.offsets.push(gap)
+        this.lengths.push(1)
+      }
+      this.counts.push(count)
+    }
+    return this.lengths.length > 0
+  }
+}

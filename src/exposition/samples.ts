@@ -1,0 +1,35 @@
+import { LabelPair, type Exemplar, type SeriesSnapshot } from '../metrics/index.js'
+import { exemplarLabels } from './exemplar-labels.js'
+import { valueText } from './numbers.js'
+import type { TextWriter } from './text-writer.js'
+
+/** The largest number that digits() takes is below. */
+const TWO_TO_31 = 2 ** 31
+
+/** Labels as all text formats have them, `method="GET",route="/"`. */
+export function labelsText (labels: SeriesSnapshot['labels']): string {
+  if (labels.length === 0) return ''
+  let text = (labels[0] as LabelPair).text
+  for (let i = 1; i < labels.length; i++) text += `,${(labels[i] as LabelPair).text}`
+  return text
+}
+
+/** The labels of a series with their braces; nothing where it has none. */
+export function bracedText (labels: string): string {
+  return labels === '' ? '' : `{${labels}}`
+}
+
+export function writeNumber (writer: TextWriter, value: number): void {
+  if (Number.isInteger(value) && value >= 0 && value < TWO_TO_31) writer.digits(value)
+  else writer.ascii(valueText(value))
+}
+
+/**
+ * Writes an exemplar behind its sample, with its time; nothing where its labels do not fit.
+ * @param fit whether the format can have the labels
+ * @param time what stands for the time there
+ */
+export function writeExemplar (writer: TextWriter, exemplar: Exemplar, fit: (labels: readonly LabelPair[]) => boolean, time: string): void {
+  const labels = exemplarLabels(exemplar)
+  if (labels !== undefined && fit(labels)) writer.text(` # {${labelsText(labels)}} ${valueText(exemplar.value)} ${time}`)
+}
