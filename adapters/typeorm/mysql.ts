@@ -164,7 +164,7 @@ export class MysqlConnections implements Connections {
 
   /** Gives a callback that calls `got` first. */
   #observedCallback (callback: unknown, got: Got): unknown {
-    // A pool may pass a waiting request on to another connection, with the callback that is observed already.
+    // A pool calls its own getConnection() again for a request that waited, with the callback that is observed already.
     if (!this.#recorder.active || typeof callback !== 'function' || this.#callbacks.has(callback)) return callback
     const { opening: query } = this
     if (query !== undefined) query.waits = true
