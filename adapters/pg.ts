@@ -17,20 +17,26 @@ export interface PgPoolLike {
   end (): Promise<unknown>
 }
 
-/** The pg module, known by its shape: what `import pg from 'pg'` gives. */
+/** The module pg, known by its shape: `import pg from 'pg'`. */
 export interface PgLike {
   readonly Pool: new (...args: never[]) => PgPoolLike
 }
 
-/** Options of instrumentPool and instrumentPg, none of them needed: `alias`, `buckets`, `registry`, `prefix`, `maxSeries`, `nativeHistograms`, `exemplars`. */
+/**
+ * Options of instrumentPool and instrumentPg, each of them optional: `alias`, `buckets`, `registry`, `prefix`,
+ * `maxSeries`, `nativeHistograms`, `exemplars`.
+ */
 export type PgOptions = DatabaseScope
 
 /**
- * Observes a pool of pg: its connections, waits, queries, errors and rows, those of clients checked out of it included. Call it
- * where the pool is made: a `connect` that was bound before (as `fastify.pg.connect` is) keeps its waits to itself.
- * @returns a function that puts the pool back as it was. The first call for a pool counts: a later one without options, or with
- * the same, returns the same function; one with others warns (FP_WARN_OBSERVED_ALREADY) and returns one that does nothing
- * @throws MetricsError FP_ERR_INVALID_TARGET when it is not a pool, FP_ERR_INVALID_OPTION, FP_ERR_METRIC_CONFLICT
+ * Observes a pool of pg: its connections, waits, queries, errors and rows, with the queries of clients checked out of
+ * it. Call it where the pool is made: a `connect` that was bound before (as `fastify.pg.connect` is) does not record
+ * its waits.
+ * @returns a function that restores the pool. The first call for a pool counts. A later call without options, or with
+ * the same options, returns the same function. A later call with other options warns (FP_WARN_OBSERVED_ALREADY) and
+ * returns a function that does nothing
+ * @throws MetricsError FP_ERR_INVALID_TARGET when the argument is not a pool, FP_ERR_INVALID_OPTION,
+ * FP_ERR_METRIC_CONFLICT
  */
 export function instrumentPool (pool: PgPoolLike, options: PgOptions = {}): () => void {
   const scope = readDatabaseScope('instrumentPool', options)
@@ -46,10 +52,10 @@ export function instrumentPool (pool: PgPoolLike, options: PgOptions = {}): () =
 const SCOPE = Symbol.for('fastify-prometheus.pg.module')
 
 /**
- * The pg module with a Pool and a Client that are observed from their first connection on, for whatever makes its own: TypeORM's
- * option `driver`, @fastify/postgres' option `pg`, Sequelize's `dialectModule`. The module itself is left as it is;
- * `instrumentPool(pool)` gives the undo of one pool. `native` is there too.
- * @throws MetricsError FP_ERR_INVALID_TARGET when it is not pg, FP_ERR_INVALID_OPTION, FP_ERR_METRIC_CONFLICT
+ * Gives the module pg with a Pool and a Client that are observed from their first connection on. It is for libraries
+ * that make their own pools: TypeORM's option `driver`, @fastify/postgres' option `pg`, Sequelize's `dialectModule`.
+ * The module itself is not changed; `instrumentPool(pool)` gives the undo of one pool. `native` is observed too.
+ * @throws MetricsError FP_ERR_INVALID_TARGET when the argument is not pg, FP_ERR_INVALID_OPTION, FP_ERR_METRIC_CONFLICT
  */
 export function instrumentPg<T extends PgLike> (pg: T, options: PgOptions = {}): T {
   const scope = readDatabaseScope('instrumentPg', options)
@@ -61,7 +67,7 @@ export function instrumentPg<T extends PgLike> (pg: T, options: PgOptions = {}):
     warnOfOtherOptions('instrumentPg', 'a module', differingOptions(scope, inForce))
     return pg
   }
-  // Made now, so that a registry where the metrics have no place says so here and not when a pool is made.
+  // Made now, so that a conflict in the registry is thrown here and not when a pool is made.
   const recorder = new Recorder(scope)
   showClients(scope, recorder)
   return observedModule(pg, scope, recorder)
@@ -83,7 +89,7 @@ function observedModule<T extends PgLike> (pg: T, scope: DatabaseScope, recorder
     ...typeof Client === 'function' && { Client: { value: observedClient(Client, recorder), enumerable: true, configurable: true, writable: true } },
     native: {
       configurable: true,
-      // Read when it is asked for and not before: reading pg.native loads pg-native, and gives null where there is none.
+      // Read only on access: reading pg.native loads pg-native, and gives null when pg-native is not installed.
       get () {
         const bare = (pg as { native?: PgLike | null }).native
         return (native ??= isModule(bare) ? observedModule(bare, scope, recorder) : bare)

@@ -2,20 +2,23 @@ import { Counter, DEFAULT_MAX_SERIES, Gauge, Histogram, ObservableCounter, Obser
 
 /** One metric this package exports. */
 export interface Definition {
-  /** An observable one is computed when it is scraped. */
+  /** An observable metric is computed when it is scraped. */
   readonly type: 'counter' | 'observable counter' | 'gauge' | 'observable gauge' | 'histogram'
   /** Label names; every value is from a bounded set. */
   readonly labels: readonly string[]
   readonly help: string
   /** Upper bounds, in the unit the name ends with. */
   readonly buckets?: readonly number[]
-  /** Only there when asked for. */
+  /** Switched off unless the user asks for the metric. */
   readonly optIn?: true
-  /** Label sets that it may have at least, whatever the scope's maxSeries: its labels are bounded by what it watches. */
+  /**
+   * The number of label sets that the metric may always have, even if the scope's maxSeries is lower. The things that
+   * it watches bound its labels.
+   */
   readonly leastSeries?: number
 }
 
-/** As many as there are metrics. */
+/** No bound: for the metrics that have one label set for each metric. */
 const UNBOUNDED = Number.MAX_SAFE_INTEGER
 
 const HTTP_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
@@ -90,7 +93,7 @@ export type OwnMetricName = Extract<MetricName, `metrics_${string}`>
 
 export const OWN_METRICS = Object.keys(catalogue).filter((name): name is OwnMetricName => name.startsWith('metrics_'))
 
-/** Those that are switched off (false) or on. */
+/** The metrics about this package's own work that are switched off (false) or on (true). */
 export type OwnChoice = Readonly<Partial<Record<OwnMetricName, boolean>>>
 
 /** The label names of a metric. */
@@ -100,27 +103,27 @@ export type LabelsOf<N extends MetricName> = (typeof catalogue)[N]['labels'][num
 export interface Scope {
   /** Default: prom-client's global registry. */
   registry?: RegistryLike | undefined
-  /** Goes before every metric's name. Default: ''. */
+  /** Stands before the name of every metric. Default: ''. */
   prefix?: string | undefined
-  /** Label sets a metric holds at most. Default: 10,000. */
+  /** The most label sets that a metric holds. Default: 10,000. */
   maxSeries?: number | undefined
   /**
-   * Whether histograms are native as well, for scrapers that ask in protobuf: true is a growth factor of 1.1, a number is the factor itself.
-   * `classicBuckets: false` leaves their classic buckets out. Default: false.
+   * Whether histograms are native as well, for scrapers that ask in protobuf: true is a growth factor of 1.1, a number
+   * is the factor itself. `classicBuckets: false` leaves their classic buckets out. Default: false.
    */
   nativeHistograms?: boolean | number | NativeHistograms | undefined
   /**
-   * Where exemplars come from: true is the active span of an OpenTelemetry SDK, where the trace is sampled;
-   * a function gives their labels itself. Default: true.
+   * The source of exemplars: true is the active span of an OpenTelemetry SDK, if the trace is sampled; a function gives
+   * the labels itself. Default: true.
    */
   exemplars?: boolean | ExemplarSource | undefined
 }
 
-/** Native histograms in full. */
+/** The settings of native histograms. */
 export interface NativeHistograms {
   /** How much wider a bucket may be than the one before: a finite number greater than 1. Default: 1.1. */
   growthFactor?: number | undefined
-  /** Whether the classic buckets are there as well. Default: true. */
+  /** Whether the histograms have classic buckets as well. Default: true. */
   classicBuckets?: boolean | undefined
   /**
    * Seconds after which a series whose buckets had to become wider starts anew, with the width it began with; Infinity is never. Default: 3600.
@@ -128,7 +131,7 @@ export interface NativeHistograms {
   resetAfter?: number | undefined
 }
 
-/** The family that a catalogue entry is. */
+/** The type of the family of a catalogue entry. */
 export type FamilyOf<N extends MetricName> = {
   'counter': Counter<LabelsOf<N>>
   'observable counter': ObservableCounter<LabelsOf<N>>
@@ -137,7 +140,7 @@ export type FamilyOf<N extends MetricName> = {
   'histogram': Histogram<LabelsOf<N>>
 }[(typeof catalogue)[N]['type']]
 
-/** What may differ from the catalogue. */
+/** Settings that replace those of the catalogue. */
 export interface Override {
   buckets?: readonly number[] | undefined
   /** Labels after the catalogue's own. */
@@ -147,7 +150,7 @@ export interface Override {
 const TYPES = { 'counter': Counter, 'observable counter': ObservableCounter, 'gauge': Gauge, 'observable gauge': ObservableGauge, 'histogram': Histogram }
 
 /**
- * A metric of the catalogue in a registry, made where there is none.
+ * Finds a metric of the catalogue in a registry, or makes it there.
  * @throws MetricsError FP_ERR_METRIC_CONFLICT when the registry holds something else under that name
  */
 export function metric<N extends MetricName> (name: N, scope: Scope, override: Override = {}): FamilyOf<N> {
@@ -161,7 +164,7 @@ export function metric<N extends MetricName> (name: N, scope: Scope, override: O
     buckets: native?.classicBuckets === false ? [] : override.buckets ?? definition.buckets,
     native
   }
-  // The table above pairs each name with its type, which the compiler cannot follow through the lookup.
+  // The catalogue pairs each name with its type, but the compiler cannot follow that through the lookup.
   const family = familyIn(scope.registry ?? defaultRegistry, config, TYPES[definition.type] as unknown as new (config: FamilyConfig) => FamilyOf<N>)
   family.together = true
   return family

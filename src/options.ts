@@ -13,18 +13,25 @@ import { entriesOf, isRecord, readGiven, refuseUnknown } from './validation/give
 import { REGISTER_OPTIONS, isOfServer, isRoutePrefix } from './validation/loaders.js'
 import { pluginSpellings } from './validation/spellings.js'
 
-/** Options of metricsPlugin; none is needed. */
+/** Options of metricsPlugin; each is optional. */
 export interface MetricsPluginOptions {
   /**
-   * Where the metrics are: a registry of prom-client 15, @prometheus-io/client or @platformatic/prom-client; or several, which are all on the page, the first with the
-   * metrics of this package. Default: prom-client's global one.
+   * The registry of the metrics, from prom-client 15, @prometheus-io/client or @platformatic/prom-client. If you give
+   * several registries, all are on the page, and the first has the metrics of this package. Default: prom-client's
+   * global registry.
    */
   registry?: RegistryLike | readonly RegistryLike[]
-  /** Goes before the name of every metric of this package, the runtime metrics included. One with a '/' is a prefix of routes, which a loader adds, and is ignored. Default: ''. */
+  /**
+   * Stands before the name of every metric of this package, the runtime metrics included. A prefix with a '/' is a
+   * prefix of routes, which a loader adds; it is ignored. Default: ''.
+   */
   prefix?: string
-  /** The route that serves the metrics: its path, or an object with any Fastify route options, or with a port of its own, or false for none. Default: '/metrics'. */
+  /**
+   * The route that serves the metrics: its path, an object with any Fastify route options, an object with a port of its
+   * own, or false for no page. Default: '/metrics'.
+   */
   endpoint?: string | EndpointOptions | false
-  /** Upper bounds of the histograms. Default: those of the catalogue. */
+  /** Upper bounds of the histograms. Default: the bounds of the catalogue. */
   buckets?: {
     /** Seconds. */
     duration?: readonly number[]
@@ -32,41 +39,53 @@ export interface MetricsPluginOptions {
     size?: readonly number[]
   }
   /**
-   * Labels of your own on http_request_duration_seconds, by name: called when the response has ended, its answer is the value.
-   * A label takes 100 values of at most 128 characters; all others are `_OTHER`. One that throws is `_ERROR`, and counted. Default: none.
+   * Labels of your own on http_request_duration_seconds, by name. Each function is called when the response has ended,
+   * and its result is the value. A label takes 100 values of at most 128 characters; all others are `_OTHER`. The value
+   * of a function that throws is `_ERROR`, and the error is counted. Default: none.
    */
   labels?: Record<string, LabelResolver>
   /**
-   * The route label of a request that no route names: one that matched none, or a wildcard such as a mounted application, a proxy or static files.
-   * Called once, when the request comes. It may give 100 labels to wildcards and 100 to what matched no route, of at most 128 characters; all others are `_OTHER`. Nothing, or an error, leaves the label as it is. Default: none.
+   * Gives the route label of a request that no route names: a request that matched no route, or a wildcard such as a
+   * mounted application, a proxy or static files. Called once, when the request comes in. It may give 100 labels to
+   * wildcards and 100 to unmatched requests, of at most 128 characters; all others are `_OTHER`. If it gives nothing or
+   * throws, the label stays as it is. Default: none.
    */
   route?: RouteNamer
-  /** Routes to leave out: whole templates ('/health') or patterns; '__unmatched__' is what no route matched. Default: none. */
+  /**
+   * Routes to leave out: whole templates ('/health') or patterns; '__unmatched__' stands for requests that matched no
+   * route. Default: none.
+   */
   excludeRoutes?: ReadonlyArray<string | RegExp>
-  /** HTTP metrics, and those about this package's own work, to switch off (false), or those of the catalogue's opt-in ones to switch on (true). */
+  /**
+   * Metrics to switch off (false), or opt-in metrics of the catalogue to switch on (true): the HTTP metrics, and the
+   * metrics about this package's own work.
+   */
   metrics?: Partial<Record<HttpMetricName | OwnMetricName, boolean>>
   /** Whether the registry gets prom-client's default metrics of the process and of Node. Default: true. */
   runtime?: boolean
-  /** Label sets a metric holds at most; what comes after goes to one series labelled `__overflow__`. Default: 10,000. */
+  /**
+   * The most label sets that a metric holds; further label sets go to one series labelled `__overflow__`. Default:
+   * 10,000.
+   */
   maxSeries?: number
   /**
-   * Whether the HTTP histograms are native as well, for scrapers that ask in protobuf: true is a growth factor of 1.1, a number is the factor
-   * itself. `classicBuckets: false` leaves their classic buckets out. Default: false.
+   * Whether the HTTP histograms are native as well, for scrapers that ask in protobuf: true is a growth factor of 1.1,
+   * a number is the factor itself. `classicBuckets: false` leaves their classic buckets out. Default: false.
    */
   nativeHistograms?: Scope['nativeHistograms']
   /**
-   * Where the exemplars of the HTTP histograms come from: true is the OpenTelemetry span that is active when a request comes in, where
-   * the trace is sampled; a function of the request gives their labels itself. Default: true.
+   * The source of the exemplars of the HTTP histograms: true is the OpenTelemetry span that is active when a request
+   * comes in, if the trace is sampled; a function of the request gives the labels itself. Default: true.
    */
   exemplars?: boolean | ExemplarSource<FastifyRequest>
 }
 
 /** Options, checked and complete. */
 export interface Settings {
-  /** Names of options that are not ours and that a loader added. */
+  /** The names of options that are not ours and that a loader added. */
   readonly left: readonly string[]
   readonly scope: Scope & { readonly registry: RegistryLike, readonly prefix: string }
-  /** Those on the page, that of the scope first. */
+  /** The registries on the page; the registry of the scope is the first. */
   readonly registries: readonly RegistryLike[]
   readonly http: HttpSettings
   /** Which metrics are switched off or on. */
@@ -80,36 +99,37 @@ const OPTIONS = [...SCOPE_OPTIONS, 'endpoint', 'buckets', 'labels', 'route', 'ex
 const TAKEN_LABELS = ['method', 'route', 'status_code', 'le']
 
 /**
- * Checks the options and fills in the defaults; what the caller passed stays as it is. Options of Fastify's server and of its register() are not
- * ours and are left out, and so is every other where a loader registered the plugin.
- * @param isAutoloaded whether a loader did, where the options do not show it
+ * Checks the options and fills in the defaults; the caller's object is not changed. Options of Fastify's server and of
+ * its register() are not ours, and are left out. If a loader registered the plugin, every other unknown option is left
+ * out too.
+ * @param isAutoloaded whether a loader registered the plugin; asked when the options do not show it
  * @throws MetricsError FP_ERR_INVALID_OPTION
  */
 export function readOptions (given: unknown, isAutoloaded = () => false): Settings {
   const { values, unknown } = readGiven('metricsPlugin', '', given, [...OPTIONS, ...REGISTER_OPTIONS])
-  const ofNobody = unknown.filter((name) => !isOfServer(name))
-  const isLoaded = () => isRoutePrefix(values.prefix) || unknown.length > ofNobody.length || isAutoloaded()
-  if (ofNobody.length > 0 && !isLoaded()) refuseUnknown('metricsPlugin', '', given, ofNobody, `one of ${OPTIONS.join(', ')}`, pluginSpellings)
+  const unknownOptions = unknown.filter((name) => !isOfServer(name))
+  const isLoaded = () => isRoutePrefix(values.prefix) || unknown.length > unknownOptions.length || isAutoloaded()
+  if (unknownOptions.length > 0 && !isLoaded()) refuseUnknown('metricsPlugin', '', given, unknownOptions, `one of ${OPTIONS.join(', ')}`, pluginSpellings)
   const { runtime = true, exemplars, endpoint: asked, logLevel, logSerializers } = values
   const options = isRoutePrefix(values.prefix) ? { ...values, prefix: undefined } : values
   const registries = readRegistries('metricsPlugin', values.registry)
   const { prefix = '', maxSeries, nativeHistograms } = readScope('metricsPlugin', { ...options, registry: registries[0] })
   check('runtime', typeof runtime === 'boolean', 'true or false', runtime)
   check('route', values.route === undefined || typeof values.route === 'function', 'a function of the request', values.route)
-  const endpoint = endpointOf(asked, { logLevel, logSerializers })
+  const endpoint = readEndpointOption(asked, { logLevel, logSerializers })
   const metrics = readMetrics('metricsPlugin', values.metrics, [...HTTP_METRICS, ...OWN_METRICS])
   return {
-    left: ofNobody,
+    left: unknownOptions,
     scope: { registry: registries[0], prefix, maxSeries, nativeHistograms },
     registries,
     metrics,
     http: {
       metrics,
       labels: readLabels(values.labels),
-      // What it takes and gives cannot be seen; what it gives is checked each time.
+      // What the function takes and gives cannot be checked here; each result is checked when it comes.
       route: values.route as HttpSettings['route'],
       excludeRoutes: readRoutes(values.excludeRoutes),
-      // readScope has checked it; what a function takes and gives cannot be seen.
+      // readScope has checked the option. What a function takes and gives cannot be checked here.
       exemplars: exemplars as HttpSettings['exemplars'],
       ...readBuckets(values.buckets)
     },
@@ -119,7 +139,7 @@ export function readOptions (given: unknown, isAutoloaded = () => false): Settin
   }
 }
 
-function endpointOf (endpoint: unknown, ofRegister: Readonly<Record<string, unknown>>): EndpointSettings {
+function readEndpointOption (endpoint: unknown, ofRegister: Readonly<Record<string, unknown>>): EndpointSettings {
   if (endpoint === false || endpoint === undefined) return readEndpoint('metricsPlugin', 'endpoint.', ofRegister, ['counted'])
   if (typeof endpoint === 'string') {
     check('endpoint', endpoint.startsWith('/'), "a path that starts with '/'", endpoint)

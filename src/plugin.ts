@@ -14,13 +14,13 @@ import { beginTenancy } from './tenancy/tenants.js'
 import { showName } from './validation/errors.js'
 import { isAutoloaded } from './validation/loaders.js'
 
-/** What `fastify.metrics` is. */
+/** The decorator `fastify.metrics`. */
 export interface FastifyMetrics {
-  /** Where the metrics are, yours too if you put them there; the first one where there are several. */
+  /** The registry of the metrics, where you may put your own too; the first registry if there are several. */
   readonly registry: RegistryLike
-  /** The content type of what render() gives. */
+  /** The content type of the page that render() gives. */
   readonly contentType: string
-  /** The server of the endpoint's own port, from when the application is ready on; undefined where it has none. */
+  /** The server of the endpoint's own port, once the application is ready; undefined if it has no port of its own. */
   readonly server: MetricsServer | undefined
   /** The page in the text format. */
   render (): Promise<string>
@@ -33,12 +33,12 @@ declare module 'fastify' {
 }
 
 const NAME = 'fastify-prometheus'
-/** Tells our decorator from one that another plugin put under the same name, which Fastify refuses to replace. */
+/** Marks our decorator: another plugin may have put one under the same name, which Fastify refuses to replace. */
 const OURS = Symbol.for('fastify-prometheus.metrics')
 
 async function metrics (fastify: FastifyInstance, options: MetricsPluginOptions): Promise<void> {
   const { left, scope, registries, http, metrics, endpoint, exposition: exposed, runtime } = readOptions(options, () => isAutoloaded(fastify, NAME))
-  // A logger of the user's own levels need not have these.
+  // A logger with levels of the user's own may lack these methods.
   const log: Partial<FastifyBaseLogger> = fastify.log
   if (left.length > 0) log.warn?.(`fastify-prometheus leaves out options that it does not have, as a loader may add some: ${left.map(showName).join(', ')}`)
   if (fastify.hasDecorator('metrics') && OURS in fastify.metrics) {
@@ -85,17 +85,21 @@ async function metrics (fastify: FastifyInstance, options: MetricsPluginOptions)
   if (runtime) Clearing.of(registry).keep(collectRuntime(registries, registry, prefix))
 }
 
-/** Puts prom-client's default metrics into a registry, where none of those on the page has them. @returns those it put there */
+/**
+ * Puts prom-client's default metrics into a registry, unless a registry on the page has them already.
+ * @returns the metrics that it put there
+ */
 function collectRuntime (registries: readonly RegistryLike[], registry: RegistryLike, prefix: string): Held[] {
   if (registries.some((each) => each.getSingleMetric(`${prefix}process_cpu_user_seconds_total`) !== undefined)) return []
   const before = new Set(registry.getMetricsAsArray())
-  // prom-client asks for its own Registry, and calls on it what every registry of this shape has.
+  // prom-client's types ask for its own Registry. It calls only methods that every registry of this shape has.
   collectDefaultMetrics({ register: registry as never, prefix })
   return (registry.getMetricsAsArray() as Held[]).filter((metric) => !before.has(metric))
 }
 
 /**
  * The Fastify plugin: observes every request and serves the metrics.
- * @throws MetricsError FP_ERR_INVALID_OPTION at registration, FP_ERR_METRIC_CONFLICT where the registry holds something else under a name of ours
+ * @throws MetricsError FP_ERR_INVALID_OPTION at registration, FP_ERR_METRIC_CONFLICT when the registry holds something
+ * else under a name of ours
  */
 export const metricsPlugin: FastifyPluginAsync<MetricsPluginOptions> = fp(metrics, { fastify: '5.x', name: NAME })

@@ -7,16 +7,17 @@ import type { Recorder } from './recorder.js'
 const NAMES = ['query', 'connect', 'end'] as const
 
 /**
- * Records what clients do, of whichever class. A layer of ours comes between a client and its prototype, so what another
- * instrumentation patches there later is still met; a method that is the client's own, as an arrow function is, gets ours over it.
+ * Records the queries, connects and ends of clients of any class. A layer of ours stands between a client and its
+ * prototype, so a patch that another instrumentation puts on the prototype later still runs. A method that is the
+ * client's own property, as an arrow function is, gets our method over it.
  */
 export class Clients {
   readonly #recorder: Recorder
   readonly #connections: Connections
-  /** By the prototype that they are on. */
+  /** The layer over each prototype. */
   readonly #layers = new WeakMap<object, object>()
   readonly #isLayer = new WeakSet<object>()
-  /** Methods of ours that stand over clients' own. */
+  /** Our methods that stand over clients' own methods. */
   readonly #ours = new WeakSet<object>()
   readonly #restores = new WeakMap<Client, Array<() => void>>()
 
@@ -25,23 +26,23 @@ export class Clients {
     this.#connections = connections
   }
 
-  /** A client was made. Never throws. */
-  made (client: Client): void {
+  /** Observes a client that was just made. Never throws. */
+  observeNew (client: Client): void {
     try {
-      if (this.#recorder.active) this.#record(client)
+      if (this.#recorder.active) this.#overlay(client)
     } catch (error) {
       this.#recorder.trouble.report('pg', error)
     }
   }
 
-  /** A client that was not seen before is connected. */
-  met (client: Client): void {
-    this.#record(client)
+  /** Observes a client that is connected already and was not seen before. */
+  observeConnected (client: Client): void {
+    this.#overlay(client)
     this.#connections.opened(client, () => { this.#restore(client) })
     this.#recorder.connectionOpened()
   }
 
-  #record (client: Client): void {
+  #overlay (client: Client): void {
     const restores = this.#restores.get(client) ?? []
     this.#restores.set(client, restores)
     const base = Object.getPrototypeOf(client) as Client
@@ -63,7 +64,7 @@ export class Clients {
     if (known !== undefined) return known
     const layer = Object.create(base) as Client
     const recorder = this.#recorder
-    // The way of every query: written out.
+    // Every query takes this path, so it is written out and not in the loop below.
     overlayMethod(layer, 'query', (under) => function (...args) {
       return recorder.active && recorder.within !== this ? observeQuery(recorder, this as Client, under.query, args) : Reflect.apply(under.query, this, args)
     })
@@ -78,7 +79,7 @@ export class Clients {
     return layer
   }
 
-  /** A client's own method may call the one of its class, which must not count then. */
+  /** A client's own method may call the method of its class; that inner call must not count. */
   #overlayOwn (client: Client, name: typeof NAMES[number]): () => void {
     const recorder = this.#recorder
     const ours = this.#ours
@@ -101,7 +102,7 @@ export class Clients {
     })
   }
 
-  /** What is done in place of a client's method, which is given. */
+  /** Gives the function that runs in place of a client's method, with that method as an argument. */
   #observerOf (name: typeof NAMES[number]): (client: Client, method: Method, args: unknown[]) => unknown {
     if (name === 'query') return (client, query, args) => observeQuery(this.#recorder, client, query, args)
     if (name === 'connect') return (client, connect, args) => this.#observeConnect(client, connect, args)
@@ -113,7 +114,7 @@ export class Clients {
 
   /** A pool calls connect with a callback (pg-pool/index.js, newClient). */
   #observeConnect (client: Client, connect: Method, args: unknown[]): unknown {
-    // pg refuses a client that has connected before.
+    // pg refuses to connect a client a second time.
     if (this.#connections.has(client)) return Reflect.apply(connect, client, args)
     const start = this.#recorder.now()
     const callback = args[0]
@@ -143,8 +144,8 @@ export class Clients {
     try {
       if (error) return recorder.connectionFailed(error)
       if (!recorder.active) return this.#restore(client)
-      // Fields of a class that is derived from a witnessed one are there only now.
-      this.#record(client)
+      // Only now are there the fields of a subclass: its constructor sets them after the witness has seen the client.
+      this.#overlay(client)
       this.#connections.opened(client, () => { this.#restore(client) })
       recorder.connectionOpened(start)
     } catch (error) {

@@ -4,18 +4,24 @@ import type { Client } from './driver.js'
 import { keepListening } from './listeners.js'
 import type { Recorder } from './recorder.js'
 
-/** What is known of a connection. While it is out of its pool it is among the uses. It does not hold its client, nor so its pool. */
+/**
+ * The state of one connection. While the connection is out of its pool, it is in the list of uses. It holds no
+ * reference to its client, and so none to the pool.
+ */
 class Connection extends Activity {
-  /** Whether it was acquired for a caller who has given up, or only to be removed. */
+  /** Whether the pool hands it out to a caller that has given up, or takes it out only to remove it. */
   unclaimed = false
   closed = false
 }
 
-/** The connections of one pool, or those that were made without one. Each is one opened, and one closed when it ends. */
+/**
+ * The connections of one pool, or of all clients made without a pool. Each is counted once as opened, and once as
+ * closed when it ends.
+ */
 export class Connections {
   readonly #recorder: Recorder
   readonly #known = new WeakMap<Client, Connection>()
-  /** Puts back the clients that are open. */
+  /** The functions that restore the open clients. */
   readonly #restores = new Map<Client, () => void>()
 
   constructor (recorder: Recorder) {
@@ -26,11 +32,11 @@ export class Connections {
     return this.#known.has(client)
   }
 
-  /** A client has connected, or had before. @param restore puts it back when it is not to be observed any more */
+  /** Remembers a client that is connected. @param restore restores the client when its observation ends */
   opened (client: Client, restore: () => void): void {
     const connection = new Connection(0)
     this.#known.set(client, connection)
-    const stop = onEnd(client, () => {
+    const stop = listenForEnd(client, () => {
       this.closed(client)
       this.#recorder.connectionEnded(client)
       this.#restores.delete(client)
@@ -41,7 +47,9 @@ export class Connections {
     })
   }
 
-  /** The client's connection has ended, or the application ends it: the pool, too, counts it no more from then on. */
+  /**
+   * Counts a connection that has ended, or that the application ends. From then on the pool does not count it either.
+   */
   closed (client: Client): void {
     const connection = this.#known.get(client)
     if (connection === undefined || connection.closed) return
@@ -49,7 +57,7 @@ export class Connections {
     this.#recorder.connectionClosed()
   }
 
-  /** The client was taken out of its pool. @returns whether it is known */
+  /** Records that a client was taken out of its pool. @returns whether the client is known */
   acquired (client: Client): boolean {
     const connection = this.#known.get(client)
     if (connection === undefined) return false
@@ -60,19 +68,19 @@ export class Connections {
     return true
   }
 
-  /** The client will be taken out, and by nobody who uses it. */
-  unclaimed (client: Client): void {
+  /** Marks a client that the pool will take out although no caller will use it. */
+  markUnclaimed (client: Client): void {
     const connection = this.#known.get(client)
     if (connection !== undefined) connection.unclaimed = true
   }
 
-  /** When it was taken out, in milliseconds of performance.now(); undefined while it is in its pool. */
+  /** When the client was taken out, in milliseconds of performance.now(); undefined while it is in its pool. */
   acquiredAt (client: unknown): number | undefined {
     const connection = this.#known.get(client as Client)
     return connection?.list === undefined ? undefined : connection.at
   }
 
-  /** The client went back to its pool. */
+  /** Records that a client went back to its pool. */
   released (client: Client): void {
     const connection = this.#known.get(client)
     if (connection === undefined) return
@@ -82,7 +90,7 @@ export class Connections {
     this.#recorder.connectionUsed(connection.at)
   }
 
-  /** Puts every client back. */
+  /** Restores every client. */
   restore (): void {
     for (const restore of this.#restores.values()) restore()
     this.#restores.clear()
@@ -90,10 +98,11 @@ export class Connections {
 }
 
 /**
- * Listens for the end of a client's connection: on the connection, whose listeners pg itself lives by, and where there is none,
- * as with pg.native, on the client.
+ * Listens for the end of a client's connection. The listener is on the connection, where pg has listeners that it
+ * depends on, so an application does not remove them all. A client of pg.native has no connection, so there the
+ * listener is on the client.
  */
-function onEnd (client: Client, ended: () => void): () => void {
+function listenForEnd (client: Client, ended: () => void): () => void {
   const { connection } = client
   if (connection instanceof EventEmitter) {
     connection.once('end', ended)

@@ -1,20 +1,20 @@
 import type { EventEmitter } from 'node:events'
 
-/** Any method: what goes in and what comes out is the driver's matter. */
+/** Any method: the driver decides what it takes and what it gives back. */
 export type Method = (...args: unknown[]) => unknown
 
-/** What of a client of pg this adapter touches. */
+/** The parts of a pg client that this adapter uses. */
 export interface Client extends EventEmitter {
   connect: Method
   query: Method
   end: Method
-  /** Not there in pg.native's. */
+  /** Missing in a client of pg.native. */
   readonly connection?: { readonly parsedStatements?: Readonly<Record<string, string | undefined>> }
 }
 
 export type ClientClass = (new (...args: unknown[]) => Client) & { readonly name: string, readonly prototype: Client }
 
-/** What of a pool of pg-pool this adapter touches. */
+/** The parts of a pg-pool pool that this adapter uses. */
 export interface Pool extends EventEmitter {
   Client: ClientClass
   connect: Method
@@ -23,7 +23,10 @@ export interface Pool extends EventEmitter {
   readonly waitingCount: number
   readonly ended?: boolean
   readonly options?: { readonly max?: number, readonly maxLifetimeSeconds?: number }
-  /** Clients past their lifetime: one that is idle is taken out once more, only to be removed (pg-pool/index.js:325-340). */
+  /**
+   * Clients past their lifetime: the pool takes an idle one out once more, only to remove it
+   * (pg-pool/index.js:325-340).
+   */
   readonly _expired?: { has (client: Client): boolean }
 }
 
@@ -32,7 +35,7 @@ export interface Submittable {
   submit: Method
   readonly name?: unknown
   readonly text?: unknown
-  /** A query stream's. */
+  /** The cursor of a query stream. */
   readonly cursor?: { readonly text?: unknown }
   handleError?: Method
   handleReadyForQuery?: Method
@@ -41,12 +44,12 @@ export interface Submittable {
   once?: (event: string, listener: Method) => unknown
 }
 
-/** Whether a first argument of client.query() is one; pg asks the same (pg/lib/client.js:677). */
+/** Whether a first argument of client.query() is a Submittable; pg does the same check (pg/lib/client.js:677). */
 export function isSubmittable (query: object): query is Submittable {
   return typeof (query as Partial<Submittable>).submit === 'function'
 }
 
-/** Whether a method answered with a promise, of whichever kind. */
+/** Whether a method returned a promise, of any kind. */
 export function isThenable (value: unknown): value is Promise<unknown> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 }

@@ -4,8 +4,9 @@ import type { Pool } from './driver.js'
 import { VENDOR, type Recorder } from './recorder.js'
 
 /**
- * Shows a pool's connections, and what goes on there, at each scrape, with those of other pools of its alias, until it has ended
- * or is garbage: this does not keep it. The function it gives back stops that.
+ * Shows a pool's connections, waits, uses and queries at each scrape, together with the other pools of its alias, until
+ * the pool has ended or is garbage. The gauges do not keep the pool alive.
+ * @returns a function that ends the gauges
  */
 export function showPool (pool: WeakRef<Pool>, scope: DatabaseScope, { alias, trouble, metrics }: Recorder): () => void {
   const isThere = () => {
@@ -13,20 +14,20 @@ export function showPool (pool: WeakRef<Pool>, scope: DatabaseScope, { alias, tr
     return shown !== undefined && shown.ended !== true
   }
   const gauges = new Gauges(scope, { alias, vendor: VENDOR }, isThere, (error) => { trouble.report('pg', error) })
-  const of = (read: (pool: Pool) => number) => () => {
+  const ofPool = (read: (pool: Pool) => number) => () => {
     const shown = pool.deref()
     return shown === undefined ? 0 : read(shown)
   }
-  gauges.connections('idle', of(({ idleCount }) => idleCount))
-  gauges.connections('used', of(({ idleCount, totalCount }) => totalCount - idleCount))
-  gauges.sum('db_pool_connections_max', of(({ options }) => options?.max ?? 0))
-  gauges.sum('db_pool_pending_requests', of(({ waitingCount }) => waitingCount))
+  gauges.showConnections('idle', ofPool(({ idleCount }) => idleCount))
+  gauges.showConnections('used', ofPool(({ idleCount, totalCount }) => totalCount - idleCount))
+  gauges.showSum('db_pool_connections_max', ofPool(({ options }) => options?.max ?? 0))
+  gauges.showSum('db_pool_pending_requests', ofPool(({ waitingCount }) => waitingCount))
   metrics.showPool(gauges)
   metrics.showQueries(gauges)
   return () => { gauges.end() }
 }
 
-/** Shows what goes on at clients that are made without a pool. */
+/** Shows the queries of clients that are made without a pool, at each scrape. */
 export function showClients (scope: DatabaseScope, { alias, trouble, metrics }: Recorder): void {
   metrics.showQueries(new Gauges(scope, { alias, vendor: VENDOR }, () => true, (error) => { trouble.report('pg', error) }))
 }

@@ -9,7 +9,7 @@ import { showPool } from './gauges.js'
 import { keepListening } from './listeners.js'
 import { Recorder } from './recorder.js'
 
-/** What a pool that is observed has of ours. */
+/** The observation of one pool: the options in force and the undo. */
 export interface Observation {
   readonly scope: DatabaseScope
   readonly undo: () => void
@@ -18,13 +18,13 @@ export interface Observation {
 const SCOPE = Symbol.for('fastify-prometheus.pg.scope')
 const UNDO = Symbol.for('fastify-prometheus.pg.undo')
 
-/** The observation of a pool, by whichever copy of this package; undefined where there is none. */
+/** The observation of a pool, by any copy of this package; undefined when the pool is not observed. */
 export function observationOf (pool: Pool): Observation | undefined {
   const { [SCOPE]: scope, [UNDO]: undo } = pool as { [SCOPE]?: DatabaseScope, [UNDO]?: () => void }
   return undo === undefined ? undefined : { scope: scope ?? {}, undo }
 }
 
-/** Observes a pool that is not observed yet; the function it gives back undoes that. */
+/** Observes a pool that is not observed yet. @returns a function that ends the observation */
 export function instrument (pool: Pool, scope: DatabaseScope): () => void {
   const recorder = new Recorder(scope)
   const connections = new Connections(recorder)
@@ -33,9 +33,9 @@ export function instrument (pool: Pool, scope: DatabaseScope): () => void {
   function acquired (client: Client): void {
     try {
       const isOnlyRemoved = pool.options?.maxLifetimeSeconds && pool._expired?.has(client)
-      if (isOnlyRemoved) connections.unclaimed(client)
+      if (isOnlyRemoved) connections.markUnclaimed(client)
       if (connections.acquired(client)) return
-      clients.met(client)
+      clients.observeConnected(client)
       if (!isOnlyRemoved) connections.acquired(client)
     } catch (error) {
       recorder.trouble.report('pg', error)
@@ -50,7 +50,7 @@ export function instrument (pool: Pool, scope: DatabaseScope): () => void {
     overlayMethod(pool, 'connect', (under) => function (...args) {
       return recorder.active ? observeAcquire(acquiring, this as Pool, under.connect, args) : Reflect.apply(under.connect, this, args)
     }),
-    // Never 'error': a listener there would keep an error from crashing a process that bare would crash.
+    // Never 'error': a listener for it would keep an error from crashing a process that crashes without us.
     keepListening(pool, [['acquire', acquired], ['release', released], [errorMonitor, lost]]),
     showPool(new WeakRef(pool), scope, recorder),
     () => { acquiring.restore() }
@@ -69,17 +69,17 @@ export function instrument (pool: Pool, scope: DatabaseScope): () => void {
   return undo
 }
 
-/** The class of clients that are made without a pool, observed. */
+/** Gives an observed class for clients that are made without a pool. */
 export function observedClient (Class: ClientClass, recorder: Recorder): ClientClass {
   return recordedClass(Class, new Clients(recorder, new Connections(recorder)))
 }
 
-/** A class whose clients are recorded, by these alone: not by what witnesses it already. */
+/** Gives a class whose clients only `clients` records. An earlier witness of the class does not see them. */
 function recordedClass (Class: ClientClass, clients: Clients): ClientClass {
-  return witnessed(originalOf(Class), (client) => { clients.made(client) })
+  return witnessed(originalOf(Class), (client) => { clients.observeNew(client) })
 }
 
-/** The requests for a connection of one pool. */
+/** The requests for connections of one pool. */
 class Acquiring {
   readonly recorder: Recorder
   readonly #connections: Connections
@@ -105,21 +105,21 @@ class Acquiring {
   }
 
   /**
-   * From the first timeout on: a connection that is being opened for a caller who has given up is acquired and released all the
-   * same (pg-pool/index.js, _acquireClient), and only the pool knows for whom.
+   * Runs at the first timeout. pg-pool may still be opening a connection for a caller that has given up; it acquires
+   * and releases that connection all the same (pg-pool/index.js, _acquireClient). Only the pool knows for which caller.
    */
   #expectLate (): void {
     const pool = this.#pool.deref()
     if (pool === undefined || this.#restore !== undefined) return
     const connections = this.#connections
     this.#restore = shadowMethod(pool, '_acquireClient', (acquire) => function (...args) {
-      if ((args[1] as { timedOut?: unknown } | undefined)?.timedOut === true) connections.unclaimed(args[0] as Client)
+      if ((args[1] as { timedOut?: unknown } | undefined)?.timedOut === true) connections.markUnclaimed(args[0] as Client)
       return acquire.apply(this, args)
     })
   }
 }
 
-/** Sends a request for a connection on. */
+/** Passes a request for a connection on to the pool and records its wait. */
 function observeAcquire (acquiring: Acquiring, pool: Pool, connect: Method, args: unknown[]): unknown {
   const { recorder } = acquiring
   const wait = recorder.waitBegan()

@@ -4,8 +4,8 @@ import { shadowMethod } from '../../src/instrumentation/index.js'
 type Listener = readonly [event: string | symbol, listener: Parameters<EventEmitter['on']>[1]]
 
 /**
- * Listens until the function it gives back is called. An application that takes all listeners away, as it may with its own
- * pool, does not take these.
+ * Listens until the returned function is called. An application may remove all listeners of its own pool; these are
+ * then added again.
  */
 export function keepListening (emitter: EventEmitter, listeners: readonly Listener[]): () => void {
   const listen = () => {

@@ -1,6 +1,6 @@
 import { show } from '../../src/validation/errors.js'
 
-/** Where a value that was given instead of another belongs: what kind it is by its shape, and what to do with it. */
+/** The kinds of values that a caller may pass by mistake: how to know each by its shape, and what to advise. */
 const KINDS: ReadonlyArray<readonly [is: (value: Shape) => boolean, advice: string]> = [
   [({ options, initialize, createQueryRunner }) => isObject(options) && isFunction(initialize) && isFunction(createQueryRunner),
     "it is a TypeORM DataSource: give it to instrumentDataSource, of 'fastify-prometheus/typeorm'"],
@@ -31,8 +31,9 @@ const KINDS: ReadonlyArray<readonly [is: (value: Shape) => boolean, advice: stri
 type Shape = Readonly<Record<string, unknown>>
 
 /**
- * What an error says of a value that is no target: its kind, never its content, and where it belongs if that shows. Never throws.
- * @param otherwise what to do where it does not show
+ * Describes a wrong target in an error message: its kind, never its content, and where it belongs if its shape shows
+ * that. Never throws.
+ * @param otherwise the advice when the shape shows nothing
  */
 export function describeTarget (value: unknown, otherwise?: string): string {
   const advice = adviceOn(value) ?? otherwise
@@ -47,7 +48,7 @@ function adviceOn (value: unknown): string | undefined {
     try {
       if (is(value as unknown as Shape)) return advice
     } catch {
-      // A getter or a proxy of the caller's: it is not told what it is.
+      // A getter or a proxy of the caller threw, so the value is not known to be of this kind.
     }
   }
   return undefined

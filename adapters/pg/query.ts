@@ -3,7 +3,7 @@ import type { Recorder } from './recorder.js'
 import { watchSubmittable } from './submittable.js'
 
 /**
- * Sends a query of a client, in whichever of its forms, and records how it ends, once.
+ * Sends a query of a client, in any of its forms, and records its end, once.
  * @param send the client's own query method
  */
 export function observeQuery (recorder: Recorder, client: Client, send: Method, args: unknown[]): unknown {
@@ -25,17 +25,17 @@ export function observeQuery (recorder: Recorder, client: Client, send: Method, 
   try {
     sent = Reflect.apply(send, client, args)
   } catch (error) {
-    // What is refused at once is not under way.
+    // A query that pg refuses at once is not under way.
     started.end()
     throw error
   }
   if (at !== undefined) return sent
   if (!isThenable(sent)) {
-    // It answers neither with a promise nor to a callback, so nobody learns of its end.
+    // Without a promise and without a callback, nothing tells when the query ends.
     started.end()
     return sent
   }
-  // One chain, no side branch: a rejection that nobody handles stays one, and keeps its async stack.
+  // One chain, no side branch: an unhandled rejection stays unhandled, and keeps its async stack.
   return sent.then((result) => {
     recorder.querySucceeded(started, result)
     return result
@@ -46,8 +46,8 @@ export function observeQuery (recorder: Recorder, client: Client, send: Method, 
 }
 
 /**
- * The argument with the callback that pg will call: the third, else the second where it is a function, else the config
- * (pg/lib/utils.js:154-169). Undefined where there is none, or one that pg refuses.
+ * The index of the argument with the callback that pg will call: the third, else the second if it is a function, else
+ * the config (pg/lib/utils.js:154-169). Undefined when there is no callback, or one that pg refuses.
  */
 function callbackAt (args: readonly unknown[]): 0 | 1 | 2 | undefined {
   const [query, values, callback] = args
@@ -56,7 +56,7 @@ function callbackAt (args: readonly unknown[]): 0 | 1 | 2 | undefined {
   return typeof query === 'object' && typeof (query as { callback?: unknown }).callback === 'function' ? 0 : undefined
 }
 
-/** A copy of a config, as pg makes one, with a callback of ours: the caller's own is not changed. */
+/** Copies a config, as pg does, with our callback in it. The caller's config is not changed. */
 function withCallback (config: object, callback: Method): object {
   return Object.create(Object.getPrototypeOf(config) as object | null, {
     ...Object.getOwnPropertyDescriptors(config),

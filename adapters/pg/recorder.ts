@@ -7,7 +7,7 @@ import type { Client, Method, Submittable } from './driver.js'
 
 export const VENDOR = 'postgresql'
 
-/** On whose behalf a query is made: what only their async context knows. */
+/** The caller of a query, as far as only its async context knows it. */
 export interface Caller {
   readonly usage: DatabaseUsage | undefined
   readonly exemplar: Labels | undefined
@@ -29,21 +29,26 @@ export class Started extends Activity {
 
 const NOBODY: Caller = { usage: undefined, exemplar: undefined }
 
-/** What pg-pool says when a caller has waited in its queue for as long as it would (pg-pool/index.js, connect). */
+/** pg-pool's message when a caller has waited in its queue until the timeout (pg-pool/index.js, connect). */
 const QUEUE_TIMEOUT = 'timeout exceeded when trying to connect'
-/** What pg-pool and pg say when a connection could not be opened in that time (pg-pool/index.js, newClient; pg/lib/client.js, _connect). */
+/**
+ * The messages of pg-pool and pg when a connection did not open in time (pg-pool/index.js, newClient; pg/lib/client.js,
+ * _connect).
+ */
 const CONNECT_TIMEOUTS = new Set(['Connection terminated due to connection timeout', 'timeout expired'])
 
-/** Writes what happens to connections and queries to their metrics. What fails in it is reported, and reaches nobody else. */
+/**
+ * Writes what happens to connections and queries to their metrics. Its own errors are reported, and reach no caller.
+ */
 export class Recorder {
   /** Whether anything is observed; false after undo. */
   active = true
   readonly alias: string
   readonly trouble: Trouble
   readonly metrics: DatabaseMetrics
-  /** The client whose own method is at work, which may call the one of its class. */
+  /** The client whose own method is running: that method may call the method of its class. */
   within: unknown
-  /** Whoever waited for the connection that is being handed out right now. */
+  /** The caller that waited for the connection that is being handed out right now. */
   #waiter: Caller | undefined
 
   constructor (scope: DatabaseScope) {
@@ -65,7 +70,7 @@ export class Recorder {
     this.#record(() => this.metrics.connectionClosed())
   }
 
-  /** Of queries that are still under way there, pg tells in a moment how they failed, or never. */
+  /** Ends the client's queries that are still under way: pg reports their failure in a moment, or never. */
   connectionEnded (client: Client): void {
     for (const query of this.metrics.queries) if (query instanceof Started && query.client === client) query.end()
   }
@@ -74,7 +79,10 @@ export class Recorder {
     this.#record(() => this.metrics.connectionFailed(errorTypeOf(reason)))
   }
 
-  /** On the path of every query the try is written out, here and below: a closure each costs more than what it guards. */
+  /**
+   * Every query takes this path. The try is written out, here and below, because a closure for each query costs more
+   * than the code it guards.
+   */
   connectionUsed (since: number): void {
     try {
       this.metrics.connectionUsed(secondsSince(since))
@@ -83,7 +91,7 @@ export class Recorder {
     }
   }
 
-  /** Somebody asks for a connection. */
+  /** A caller asks for a connection. */
   waitBegan (): Activity {
     const wait = new Activity(performance.now())
     this.metrics.waits.add(wait)
@@ -101,8 +109,8 @@ export class Recorder {
   }
 
   /**
-   * Connections that could not be made are counted where they are made.
-   * @returns whether the caller has waited for as long as it would, because the pool was exhausted
+   * A connection that could not be made is counted where it is made, and not here.
+   * @returns whether the caller has waited until its timeout because the pool was exhausted
    */
   acquireFailed (wait: Activity, reason: unknown): boolean {
     let exhausted = false
@@ -116,7 +124,7 @@ export class Recorder {
     return exhausted
   }
 
-  /** Whoever is calling. */
+  /** The caller in the current async context. */
   caller (): Caller {
     const usage = currentUsage()
     const exemplar = this.metrics.exemplar()
@@ -124,8 +132,9 @@ export class Recorder {
   }
 
   /**
-   * Calls a callback that pg-pool hands a connection to. It may do so in the async context of whoever released the connection;
-   * queries that the callback makes at once belong to whoever asked for it, as those of pool.query do.
+   * Calls the callback that pg-pool hands a connection to. pg-pool may do so in the async context of the caller that
+   * released the connection. Queries that the callback makes at once, as those of pool.query, belong to the caller that
+   * asked for the connection.
    */
   handOut (waiter: Caller, callback: Method, self: unknown, results: unknown[]): unknown {
     const before = this.#waiter
@@ -137,7 +146,7 @@ export class Recorder {
     }
   }
 
-  /** A query that is about to be sent; undefined where that cannot be said. */
+  /** Records that a query is about to be sent; undefined when that fails. */
   queryStarted (client: Client, query: Submittable | string | { text?: unknown, name?: unknown }): Started | undefined {
     try {
       const text = typeof query === 'string' ? query : textOf(client, query)
@@ -150,12 +159,12 @@ export class Recorder {
     }
   }
 
-  /** @param result pg's Result, or several for several statements */
+  /** @param result pg's Result, or an array of them for several statements */
   querySucceeded (query: Started, result: unknown): void {
     try {
       this.#ended(query, performance.now())
       const rows = rowsOf(result)
-      if (rows !== undefined) this.metrics.rows(query.operation, rows)
+      if (rows !== undefined) this.metrics.countRows(query.operation, rows)
     } catch (error) {
       this.trouble.report('pg', error)
     }
@@ -168,13 +177,13 @@ export class Recorder {
     })
   }
 
-  /** A query ended whose rows are counted apart. */
+  /** Records the end of a query whose rows are counted separately. */
   queryEnded (query: Started, at: number): void {
     this.#record(() => this.#ended(query, at))
   }
 
-  rows (query: Started, count: number): void {
-    this.#record(() => this.metrics.rows(query.operation, count))
+  countRows (query: Started, count: number): void {
+    this.#record(() => this.metrics.countRows(query.operation, count))
   }
 
   #record (write: () => void): void {
@@ -198,14 +207,14 @@ function secondsSince (since: number): number {
   return secondsBetween(since, performance.now())
 }
 
-/** A statement's text; one prepared before may be given by its name alone, and its client knows the text. */
+/** The text of a statement. A prepared statement may be given by its name alone; its client knows the text. */
 function textOf (client: Client, query: { text?: unknown, name?: unknown, cursor?: { text?: unknown } }): string {
   const text = query.text ?? query.cursor?.text
   if (typeof text === 'string') return text
   return typeof query.name === 'string' ? client.connection?.parsedStatements?.[query.name] ?? '' : ''
 }
 
-/** Rows returned or changed; undefined for a command that has none, as BEGIN. */
+/** Rows returned or changed; undefined for a command that has none, such as BEGIN. */
 function rowsOf (result: unknown): number | undefined {
   if (!Array.isArray(result)) return rowCountOf(result)
   let sum: number | undefined
@@ -218,6 +227,6 @@ function rowsOf (result: unknown): number | undefined {
 
 function rowCountOf (result: unknown): number | undefined {
   const rows = (result as { rowCount?: unknown } | undefined)?.rowCount
-  // pg gives null where there are none, pg.native NaN.
+  // Without a row count pg gives null, and pg.native gives NaN.
   return typeof rows === 'number' && rows >= 0 ? rows : undefined
 }

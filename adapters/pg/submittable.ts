@@ -5,8 +5,8 @@ import type { Recorder, Started } from './recorder.js'
 type Handler = 'handleError' | 'handleDataRow' | 'handleCommandComplete' | 'handleReadyForQuery'
 
 /**
- * Records how a query ends that speaks the protocol itself, by listening in on what its client tells it. A cursor's duration is
- * its whole life, the time its reader takes included.
+ * Records the end of a query that speaks the protocol itself: it listens to what the client tells the query. A cursor's
+ * duration is its whole life, with the time that its reader takes.
  */
 export function watchSubmittable (recorder: Recorder, started: Started, query: Submittable): 'watched' {
   try {
@@ -31,14 +31,14 @@ class Watch {
     this.#started = started
   }
 
-  /** @returns whether it can be heard */
+  /** @returns whether the query's end can be observed */
   start (query: Submittable): boolean {
     this.#listen(query, 'handleError', (original, self, args) => {
       const at = this.#recorder.now()
       try {
         return Reflect.apply(original, self, args)
       } finally {
-        // Read after: a native query's error gets its SQLSTATE only there.
+        // Read after the handler: a native query's error gets its SQLSTATE only there.
         this.#failed(args[0], at)
       }
     })
@@ -56,7 +56,7 @@ class Watch {
         try {
           return Reflect.apply(original, self, args)
         } finally {
-          // After: a row that could not be parsed is an error only now, and comes through handleError.
+          // After the handler: pg reports a row that it could not parse only now, through handleError.
           this.#ended(at)
         }
       })
@@ -77,9 +77,9 @@ class Watch {
     })))
   }
 
-  /** @param completed as the server says: of a cursor, those of the last batch only */
+  /** @param completed the rows that the server says; for a cursor, only the rows of the last batch */
   #countRows (completed: number | undefined): void {
-    if (completed !== undefined || this.#rows > 0) this.#recorder.rows(this.#started, Math.max(completed ?? 0, this.#rows))
+    if (completed !== undefined || this.#rows > 0) this.#recorder.countRows(this.#started, Math.max(completed ?? 0, this.#rows))
     this.#rows = 0
   }
 

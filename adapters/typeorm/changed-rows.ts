@@ -1,7 +1,7 @@
 import type { Operation } from '../../src/database/operation.js'
 import { dataSourceOf, type DataSourceLike, type QueryResultEventLike } from './shapes.js'
 
-/** What TypeORM's connection of SQLite is, as far as it is asked here. */
+/** The parts of TypeORM's SQLite connection that are used here. */
 interface SqliteConnection {
   /** sql.js: sqlite3_changes(). */
   getRowsModified?: () => number
@@ -9,15 +9,19 @@ interface SqliteConnection {
   prepare?: (sql: string) => { pluck?: () => { get: () => unknown } }
 }
 
-/** How to ask a connection of better-sqlite3; prepared once, as that takes longer than asking. */
+/**
+ * The function that asks a better-sqlite3 connection. Its statement is prepared once, because that takes longer than
+ * asking.
+ */
 const changesOf = new WeakMap<object, () => unknown>()
 
 /**
- * Rows that a statement has inserted, updated or deleted; undefined where the driver does not say.
- * Triggers' and cascades' own changes are in none of these. PostgreSQL: the command tag, `rowCount`. mysql2: `affectedRows`, which is
- * rows matched by an UPDATE (TypeORM leaves the flag FOUND_ROWS on) and twice a row that ON DUPLICATE KEY UPDATE changed; with RETURNING
- * the rows themselves. SQLite: sqlite3_changes(), asked at once, before another statement runs. Oracle, React Native, Expo: `rowsAffected`.
- * SQL Server: `rowsAffected`, one for each statement of the text. SAP: the number itself. Spanner: `rowCountExact`.
+ * Rows that a statement has inserted, updated or deleted; undefined when the driver does not say. Changes by triggers
+ * and cascades are in none of these numbers. PostgreSQL: the command tag, `rowCount`. mysql2: `affectedRows`. For an
+ * UPDATE these are the rows matched (TypeORM leaves the flag FOUND_ROWS on); a row that ON DUPLICATE KEY UPDATE changed
+ * counts twice; with RETURNING the rows themselves are given. SQLite: sqlite3_changes(), asked at once, before another
+ * statement runs. Oracle, React Native, Expo: `rowsAffected`. SQL Server: `rowsAffected`, one number for each statement
+ * of the text. SAP: the number itself. Spanner: `rowCountExact`.
  */
 export function changedRowsOf (event: QueryResultEventLike, operation: Operation): number | undefined {
   if (typeof event.affected === 'number') return event.affected
@@ -32,7 +36,7 @@ export function changedRowsOf (event: QueryResultEventLike, operation: Operation
       return Array.isArray(raw) ? rowsReturned(raw) : rowsWritten(raw as Partial<ResultSetHeader> | null, operation)
     case 'sqljs':
     case 'better-sqlite3':
-      return changes(dataSource)
+      return readChanges(dataSource)
     case 'spanner':
       return Array.isArray(raw) ? numberOf(Number((raw[1] as { rowCountExact?: unknown } | undefined)?.rowCountExact)) : undefined
     case 'sap':
@@ -44,14 +48,17 @@ export function changedRowsOf (event: QueryResultEventLike, operation: Operation
   }
 }
 
-/** Of mysql2. */
+/** mysql2's answer to a statement without rows. */
 interface ResultSetHeader {
   affectedRows: number
-  /** 'Records: 3  Duplicates: 2  Warnings: 0' where several rows were given. */
+  /** 'Records: 3  Duplicates: 2  Warnings: 0' when the statement gave several rows. */
   info: string
 }
 
-/** A row that INSERT ... ON DUPLICATE KEY UPDATE changes is 2 affected rows, and one of the records; of one row alone nothing is said of records. */
+/**
+ * A row that INSERT ... ON DUPLICATE KEY UPDATE changes is 2 affected rows, but one record. For a single row the server
+ * does not give the number of records.
+ */
 function rowsWritten (header: Partial<ResultSetHeader> | null, operation: Operation): number | undefined {
   const affected = numberOf(header?.affectedRows)
   if (affected === undefined || operation !== 'insert') return affected
@@ -59,16 +66,16 @@ function rowsWritten (header: Partial<ResultSetHeader> | null, operation: Operat
   return Math.min(affected, records === null ? 1 : Number(records[1]))
 }
 
-/** Rows of a RETURNING; what several statements of one text gave is not told apart. */
+/** Rows of a RETURNING; undefined for the results of several statements in one text, which cannot be told apart. */
 function rowsReturned (raw: readonly unknown[]): number | undefined {
   const [first] = raw as [Partial<ResultSetHeader> | unknown[] | undefined]
   return Array.isArray(first) || typeof first?.affectedRows === 'number' ? undefined : raw.length
 }
 
-function changes ({ driver }: DataSourceLike): number | undefined {
+function readChanges ({ driver }: DataSourceLike): number | undefined {
   const { databaseConnection: connection, options } = driver as { databaseConnection?: SqliteConnection, options?: { verbose?: unknown } }
   if (connection?.getRowsModified !== undefined) return numberOf(connection.getRowsModified())
-  // The application's `verbose` would be told of a query that it did not make.
+  // better-sqlite3 would pass our query to the application's `verbose`, and the application did not make it.
   if (connection?.prepare === undefined || typeof options?.verbose === 'function') return undefined
   let ask = changesOf.get(connection)
   if (ask === undefined) {

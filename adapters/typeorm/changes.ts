@@ -3,25 +3,28 @@ import { changedRowsOf } from './changed-rows.js'
 import type { EntityEventLike, EntityMetadataLike, QueryResultEventLike, QueryRunnerLike } from './shapes.js'
 import { verbOf, writeTextOf, type Verb, type WriteText } from './write-text.js'
 
-/** What is counted of a model. */
+/** The operations of a model that are counted. */
 export type ModelOperation = 'insert' | 'upsert' | 'update' | 'delete' | 'softDelete' | 'restore'
-/** What TypeORM tells subscribers of; of an upsert it tells as of an insert. */
+/** The operations that TypeORM tells subscribers of. It tells of an upsert as of an insert. */
 export type EntityEvent = Exclude<ModelOperation, 'upsert'>
 
-/** A statement that has changed rows, which events will tell of. */
+/** A statement that has changed rows. Events of these rows will follow. */
 interface Change {
   readonly verb: Verb
   readonly text: WriteText
-  /** Undefined where the driver does not say. */
+  /** Undefined when the driver does not say. */
   readonly rows: number | undefined
-  /** Of an update or delete: under single-table inheritance they tell whose it is. */
+  /**
+   * For an update or delete. Under single-table inheritance, the query and its last parameter tell the statement's
+   * model.
+   */
   readonly query: string
   readonly lastParameter: unknown
-  /** How many in a row were the same. */
+  /** How many equal statements came in a row. */
   times: number
 }
 
-/** A statement of which at least one event has been, and more may come before the next statement. */
+/** A statement of which at least one event has come. More events may come before the next statement. */
 interface Told {
   readonly change: Change
   readonly metadata: EntityMetadataLike
@@ -36,22 +39,23 @@ interface Changes {
   told: Told[]
 }
 
-/** Statements without events that are kept: those of somebody who has switched listeners off. */
+/** The most statements without events that are kept: an application may have switched listeners off. */
 const MOST_PENDING = 1000
 const NOTHING: Changes = { pending: [], told: [] }
 /**
- * How many rows the statements of each runner have changed, for the events that tell of them. TypeORM tells after the statements:
- * a query builder once for each statement, or for each row it was to insert; `save()` and `remove()` when all of theirs have run, once for each entity,
- * though one statement inserts or deletes several. The latest statement of a table is the one that an event tells of.
+ * The rows that the statements of each runner have changed, for the events that tell of them. TypeORM sends its events
+ * after the statements. A query builder sends one event for each statement, or for each row that it was to insert.
+ * `save()` and `remove()` send one event for each entity when all their statements have run, though one statement
+ * inserts or deletes several entities. An event tells of the latest statement of its table.
  */
 export class StatementChanges {
   readonly #byRunner = new WeakMap<object, Changes>()
-  /** The runner of the latest statement: its events mostly come next, and then nothing of it need be kept. */
+  /** The runner of the latest statement. Its events mostly come next, and then the map needs no entry for it. */
   #runner: object | undefined
   #changes: Changes = NOTHING
 
-  /** A statement has succeeded. */
-  statement (event: QueryResultEventLike, operation: Operation): void {
+  /** Remembers a statement that has succeeded. */
+  addStatement (event: QueryResultEventLike, operation: Operation): void {
     const verb = verbOf(operation)
     if (verb === undefined) return
     const { query, queryRunner, parameters } = event
@@ -61,7 +65,7 @@ export class StatementChanges {
     const text = writeTextOf(query, verb)
     const rows = changedRowsOf(event, operation)
     const last = pending[pending.length - 1]
-    // Where a driver cannot return what it inserts, save() inserts one after the other.
+    // When a driver cannot return inserted rows, save() inserts them one after the other.
     if (rows === 1 && verb === 'insert' && text.conflict === undefined && last?.verb === verb && last.text.table === text.table && last.rows === rows && last.text.conflict === undefined) {
       last.times++
       return
@@ -79,43 +83,44 @@ export class StatementChanges {
   }
 
   /**
-   * What to count for an event: the rows of its statement at the first event, nothing at the others; one for each event where no statement
-   * was seen or its rows are not known.
+   * Gives what to count for an event: all rows of its statement at the first event, none at the others. One for each
+   * event when its statement was not seen or the statement's rows are not known.
    */
-  told (operation: EntityEvent, event: EntityEventLike): { operation: ModelOperation, rows: number } {
+  takeRows (operation: EntityEvent, event: EntityEventLike): { operation: ModelOperation, rows: number } {
     const changes = this.#runner === event.queryRunner ? this.#changes : this.#byRunner.get(event.queryRunner)
     if (changes === undefined) return { operation, rows: 1 }
     const { metadata } = event
     const verb = operation === 'insert' || operation === 'delete' ? operation : 'update'
     const table = (metadata.tablePath ?? metadata.tableName).toLowerCase()
     const before = changes.told.find((told) => told.change.verb === verb && isOf(told.change, table) && (verb === 'insert' || told.metadata === metadata))
-    // A query builder's one event of a statement has neither; orphans that save() removes have an identifier at least.
+    // The one event of a query builder's statement has no entity and no identifier. Orphans that save() removes have at
+    // least an identifier.
     const whole = verb === 'update' || (verb === 'delete' && event.entity === undefined && event.entityId === undefined)
     if (before !== undefined && before.due > 0 && !whole) {
       before.due--
-      return { operation: counted(operation, before.change), rows: one(before) }
+      return { operation: countedAs(operation, before.change), rows: takeOne(before) }
     }
     const change = take(changes.pending, operation, verb, table, metadata)
     if (change === undefined) return { operation, rows: before === undefined ? 1 : 0 }
-    const as = counted(operation, change)
+    const as = countedAs(operation, change)
     if (change.rows === undefined) return { operation: as, rows: 1 }
     if (verb === 'update') return { operation: as, rows: change.rows }
     const now = { change, metadata, left: change.rows, due: verb === 'delete' || change.text.conflict !== undefined ? Infinity : change.rows - 1 }
     changes.told = [now, ...changes.told.filter((told) => told !== before)]
-    // An insert's events may be those of several models, which share a table.
-    if (verb === 'insert' && isShared(metadata)) return { operation: as, rows: one(now) }
+    // The events of one insert may be of several models that share a table.
+    if (verb === 'insert' && isShared(metadata)) return { operation: as, rows: takeOne(now) }
     now.left = 0
     return { operation: as, rows: change.rows }
   }
 }
 
-function one (told: Told): number {
+function takeOne (told: Told): number {
   if (told.left === 0) return 0
   told.left--
   return 1
 }
 
-/** The latest statement that looks like the operation and the model's own, else the latest that may be. */
+/** Takes the latest statement that fits both the operation and the model, else the latest that may fit. */
 function take (pending: Change[], operation: EntityEvent, verb: Verb, table: string, metadata: EntityMetadataLike): Change | undefined {
   const narrowed = verb === 'insert' ? undefined : narrowedBy(metadata)
   let at = -1
@@ -133,14 +138,15 @@ function take (pending: Change[], operation: EntityEvent, verb: Verb, table: str
   return change
 }
 
-/** Under single-table inheritance: whether several models have one table. */
+/** Whether several models share one table, under single-table inheritance. */
 function isShared ({ parentEntityMetadata, childEntityMetadatas }: EntityMetadataLike): boolean {
   return parentEntityMetadata !== undefined || (childEntityMetadatas ?? []).length > 0
 }
 
 /**
- * Whether an update or delete is of a model and no other of its table: of a child, TypeORM adds `AND "kind" IN ($2)` with the value of
- * the child last (typeorm/query-builder/QueryBuilder.js, createWhereExpression).
+ * Tells whether an update or delete is of this model and not of another model of its table. For a child, TypeORM adds
+ * `AND "kind" IN ($2)` with the child's value as the last parameter (typeorm/query-builder/QueryBuilder.js,
+ * createWhereExpression).
  */
 function narrowedBy (metadata: EntityMetadataLike): ((change: Change) => boolean) | undefined {
   const { discriminatorColumn, discriminatorValue, parentEntityMetadata } = metadata
@@ -153,6 +159,6 @@ function isOf (change: Change, table: string): boolean {
   return change.text.table === undefined || change.text.table === table
 }
 
-function counted (operation: EntityEvent, { text }: Change): ModelOperation {
+function countedAs (operation: EntityEvent, { text }: Change): ModelOperation {
   return text.conflict === 'update' ? 'upsert' : operation
 }

@@ -16,30 +16,34 @@ import { claimsOf, modelOpsSubscriber, type ModelOpsOptions, type ModelOpsSubscr
 export interface InstrumentDataSourceOptions extends DatabaseScope {
   /** Whether db_migrations_applied and db_migrations_pending are read, which takes two small queries. Default: true. */
   migrations?: boolean | undefined
-  /** Models whose operations to count, as `modelOpsSubscriber` takes them; kept through every initialize. Default: none. */
+  /** The models to count, as `modelOpsSubscriber` takes them; kept through every initialize. Default: none. */
   models?: ModelTarget | readonly ModelTarget[] | undefined
   /** When an operation of a model counts. Default: 'committed'. */
   count?: ModelOpsOptions['count']
 }
 
 const INSTRUMENTED = Symbol.for('fastify-prometheus.data-source')
-/** What instrumentPool leaves on a pool. */
+/** The undo that instrumentPool leaves on a pool. */
 const POOL_UNDO = Symbol.for('fastify-prometheus.pg.undo')
-/** Their connections come from pools of `pg`. */
+/** Databases whose connections come from pools of `pg`. */
 const POOLED = new Set(['postgres', 'cockroachdb'])
 
 /**
- * Measures a TypeORM data source, before or after its `initialize()` and through every later one. On PostgreSQL and CockroachDB
- * its pools are instrumented as `instrumentPool` does, the primary's under the alias, the replicas' under `<alias>-replica-1` and
- * on; a pool that is instrumented already stays as it is. On other drivers the queries of its query runners are measured, streams
- * too, those of MySQL's replicas under such aliases, and MySQL's connections that fail are counted; a driver whose queries cannot
- * be is named in a process warning (FP_WARN_NOT_OBSERVED), as MongoDB's. `dataSource.subscribers` stays the application's. Its
- * migrations are counted before `initialize()` resolves, after `runMigrations()` and `undoLastMigration()`, and at
+ * Measures a TypeORM data source. Call it before or after `initialize()`; it lasts through every later one.
+ *
+ * On PostgreSQL and CockroachDB it instruments the data source's pools as `instrumentPool` does: the primary's under
+ * the alias, the replicas' under `<alias>-replica-1` and so on. A pool that is instrumented already stays as it is. On
+ * other drivers it measures the queries of the query runners, streams too; the queries of MySQL's replicas get such
+ * aliases, and MySQL's failed connections are counted. A driver whose queries cannot be observed, such as MongoDB's, is
+ * named in a process warning (FP_WARN_NOT_OBSERVED). `dataSource.subscribers` is not changed.
+ *
+ * Migrations are counted before `initialize()` resolves, after `runMigrations()` and `undoLastMigration()`, and at
  * `refreshMigrations(dataSource)`; not on MongoDB. Give each data source an alias of its own.
- * @returns puts everything back. The first call for a data source counts: a later one without options, or with the same, returns
- * the same function; one with others warns (FP_WARN_OBSERVED_ALREADY) and returns one that does nothing
- * @throws MetricsError FP_ERR_INVALID_TARGET, FP_ERR_INVALID_OPTION, FP_ERR_METRIC_CONFLICT, and FP_ERR_UNKNOWN_MODEL where the
- * data source is initialized and one of `models` is none of its entities
+ * @returns a function that restores everything. The first call for a data source counts. A later call without options,
+ * or with the same options, returns the same function. A later call with other options warns (FP_WARN_OBSERVED_ALREADY)
+ * and returns a function that does nothing
+ * @throws MetricsError FP_ERR_INVALID_TARGET, FP_ERR_INVALID_OPTION, FP_ERR_METRIC_CONFLICT, and FP_ERR_UNKNOWN_MODEL
+ * when the data source is initialized and one of `models` matches none of its entities
  */
 export function instrumentDataSource (dataSource: DataSourceLike, options: InstrumentDataSourceOptions = {}): () => void {
   if (!isDataSource(dataSource)) {
@@ -53,8 +57,8 @@ export function instrumentDataSource (dataSource: DataSourceLike, options: Instr
 }
 
 /**
- * Reads the migrations of a data source again, for when something else than this process runs them. A reading that fails is
- * reported as trouble of instrumentation, and leaves the gauges as they are.
+ * Reads the migrations of a data source again, for example after another process has run them. A reading that fails is
+ * reported as an error of instrumentation, and leaves the gauges as they are.
  * @throws MetricsError FP_ERR_INVALID_TARGET for a data source that is not instrumented
  */
 export async function refreshMigrations (dataSource: DataSourceLike): Promise<void> {
@@ -66,13 +70,13 @@ export async function refreshMigrations (dataSource: DataSourceLike): Promise<vo
   await instrumentation.refresh()
 }
 
-/** What is done to one data source. */
+/** The instrumentation of one data source. */
 class Instrumentation {
-  /** Puts everything back. */
+  /** Restores everything. */
   readonly undo = (): void => { this.#undo() }
   readonly options: Options
   readonly #dataSource: DataSourceLike
-  /** Counts models. */
+  /** The subscriber that counts models. */
   readonly #operations: ModelOpsSubscriber | undefined
   readonly #observation: Observation | undefined
   readonly #pools: Pools<PgPoolLike> | undefined
@@ -95,15 +99,15 @@ class Instrumentation {
     this.#trouble = new Trouble(scope)
     this.#operations = operations
     this.#migrations = migrations && type !== 'mongodb' ? new MigrationGauges(dataSource, scope, alias) : undefined
-    // The first that changes anything: what may throw comes before it.
+    // This is the first change to the data source. Everything that may throw comes before it.
     this.#observation = POOLED.has(type) && operations === undefined ? undefined : new Observation(dataSource, scope, !POOLED.has(type), operations, this.#trouble)
     this.#pools = POOLED.has(type) ? this.#poolsOf(scope, alias) : undefined
     const refresh = (): Promise<void> | undefined => this.#initializing ? undefined : this.refresh()
     this.#restores = [
-      shadowMethod(dataSource, 'initialize', (initialize) => this.#initialize(initialize)),
-      shadowMethod(dataSource, 'buildMetadatas', (buildMetadatas) => after(buildMetadatas, () => { this.#learn() })),
-      shadowMethod(dataSource, 'runMigrations', (runMigrations) => after(runMigrations, refresh, refresh)),
-      shadowMethod(dataSource, 'undoLastMigration', (undoLastMigration) => after(undoLastMigration, refresh, refresh))
+      shadowMethod(dataSource, 'initialize', (initialize) => this.#overInitialize(initialize)),
+      shadowMethod(dataSource, 'buildMetadatas', (buildMetadatas) => followedBy(buildMetadatas, () => { this.#learn() })),
+      shadowMethod(dataSource, 'runMigrations', (runMigrations) => followedBy(runMigrations, refresh, refresh)),
+      shadowMethod(dataSource, 'undoLastMigration', (undoLastMigration) => followedBy(undoLastMigration, refresh, refresh))
     ]
     Object.defineProperty(dataSource, INSTRUMENTED, { value: this, configurable: true })
     if (dataSource.isInitialized) {
@@ -126,7 +130,7 @@ class Instrumentation {
     return new Pools<PgPoolLike>(
       this.#dataSource.driver,
       (pool, replica) => {
-        // What the application instrumented itself is its own to undo.
+        // The application undoes a pool that it instrumented itself.
         if (POOL_UNDO in pool) return () => {}
         return instrumentPool(pool, { ...scope, alias: replica === undefined ? alias : `${alias}-replica-${replica + 1}` })
       },
@@ -134,9 +138,9 @@ class Instrumentation {
     )
   }
 
-  #initialize (initialize: Method): Method {
+  #overInitialize (initialize: Method): Method {
     const starting = (): void => { this.#initializing = true }
-    const initialized = after(initialize, () => {
+    const initialized = followedBy(initialize, () => {
       this.#initializing = false
       this.#learn()
       this.#pools?.instrumentMade()
@@ -148,7 +152,10 @@ class Instrumentation {
     }
   }
 
-  /** The entities are known: to ours, and to those that the application has pushed. TypeORM makes them anew at each initialize. */
+  /**
+   * Tells the entities to our subscriber, and to those of this package that the application has pushed. TypeORM makes
+   * the entities anew at each initialize.
+   */
   #learn (): void {
     if (!this.#active) return
     try {
@@ -170,21 +177,21 @@ class Instrumentation {
 }
 
 /**
- * A method that does more once its promise has settled, and settles as it did after that: one chain, so a rejection that nobody
- * handles stays one and keeps its async stack. What comes after must not throw.
+ * Gives a method that calls `fulfilled` or `rejected` once its promise has settled, and only then settles in the same
+ * way. It is one chain: an unhandled rejection stays unhandled, and keeps its async stack. Neither function may throw.
  */
-function after (method: Method, fulfilled: () => void | Promise<void>, rejected: () => void | Promise<void> = () => {}): Method {
+function followedBy (method: Method, fulfilled: () => void | Promise<void>, rejected: () => void | Promise<void> = () => {}): Method {
   return function (...args) {
     const settling = method.apply(this, args)
     if (!(settling instanceof Promise)) return settling
     return settling.then(
-      (value: unknown) => afterwards(fulfilled(), () => value),
-      (error: unknown) => afterwards(rejected(), () => { throw error })
+      (value: unknown) => runThen(fulfilled(), () => value),
+      (error: unknown) => runThen(rejected(), () => { throw error })
     )
   }
 }
 
-function afterwards<R> (more: void | Promise<void>, then: () => R): R | Promise<R> {
+function runThen<R> (more: void | Promise<void>, then: () => R): R | Promise<R> {
   return more instanceof Promise ? more.then(then) : then()
 }
 
@@ -201,11 +208,14 @@ function readOptions (given: unknown): Options {
   const options = readKnown('instrumentDataSource', given, OPTIONS, databaseSpellings)
   const { migrations, models, count, ...scope } = options
   if (migrations !== undefined && typeof migrations !== 'boolean') throw invalidOption('instrumentDataSource', 'migrations', 'true or false', migrations)
-  // What modelOpsSubscriber is given, it checks itself.
+  // modelOpsSubscriber checks its own options.
   return { scope: readDatabaseScope('instrumentDataSource', scope), migrations, models: models as Options['models'], count: count as Options['count'] }
 }
 
-/** The names of the options of a data source alone that were given and differ from those in force. */
+/**
+ * The names of the given options that differ from those in force. Only options that no other adapter has are compared
+ * here.
+ */
 function differingOwn ({ migrations, models, count }: Options, inForce: Options): string[] {
   const names: string[] = []
   if (migrations !== undefined && migrations !== (inForce.migrations ?? true)) names.push('migrations')

@@ -7,24 +7,24 @@ type Subscriber = Readonly<Record<Handler, (event: EntityEventLike) => void>>
 
 const INSERT: readonly Handler[] = ['afterInsert']
 const UPDATE: readonly Handler[] = ['afterUpdate', 'afterSoftRemove', 'afterRecover']
-/** What TypeORM tells of after a statement. */
+/** The events that TypeORM sends after a statement. */
 const TELLS: Partial<Record<Operation, readonly Handler[]>> = { insert: INSERT, merge: INSERT, update: UPDATE, delete: ['afterRemove'] }
 
 /**
- * Events that a subscriber before ours, or an entity's own listener, hides by throwing: TypeORM tells one after the other, and nobody
- * after one that threw, though the rows are written. Such an event is told when it has failed. Nothing is done to runners where
- * there is nobody who could throw.
+ * Events that an earlier subscriber, or an entity's own listener, hides from ours by throwing: TypeORM tells one
+ * subscriber after the other and stops at an error, though the rows are written. Our subscriber is then told of the
+ * event after the failure. A runner is left alone when no earlier subscriber or listener could throw.
  */
 export class HiddenEvents {
   readonly #watched = new WeakMap<object, Set<Handler>>()
   readonly #listening = new WeakMap<readonly EntityMetadataLike[], boolean>()
 
   /**
-   * A statement has succeeded, of which events will tell.
-   * @param subscriber who must not miss them
-   * @param heard how many it has heard
+   * A statement has succeeded, and its events will follow.
+   * @param subscriber the subscriber that must not miss them
+   * @param countHeard gives the number of events that the subscriber has received
    */
-  expect (event: QueryResultEventLike, operation: Operation, subscriber: Subscriber, heard: () => number): void {
+  expect (event: QueryResultEventLike, operation: Operation, subscriber: Subscriber, countHeard: () => number): void {
     const handlers = TELLS[operation]
     if (handlers === undefined) return
     const dataSource = dataSourceOf(event)
@@ -36,7 +36,7 @@ export class HiddenEvents {
       if (watched === undefined) this.#watched.set(runner, watched = new Set())
       if (watched.has(handler)) continue
       watched.add(handler)
-      watch(runner.broadcaster, dataSource, runner, handler, subscriber, heard)
+      watch(runner.broadcaster, dataSource, runner, handler, subscriber, countHeard)
     }
   }
 
@@ -54,13 +54,13 @@ export class HiddenEvents {
   }
 }
 
-function watch (broadcaster: object, dataSource: DataSourceLike, queryRunner: QueryRunnerLike, handler: Handler, subscriber: Subscriber, heard: () => number): void {
+function watch (broadcaster: object, dataSource: DataSourceLike, queryRunner: QueryRunnerLike, handler: Handler, subscriber: Subscriber, countHeard: () => number): void {
   shadowMethod(broadcaster, `broadcastA${handler.slice(1)}Event`, (broadcast) => function (...args) {
-    const before = heard()
+    const before = countHeard()
     try {
       return Reflect.apply(broadcast, this, args)
     } catch (error) {
-      if (heard() === before && dataSource.subscribers.includes(subscriber)) {
+      if (countHeard() === before && dataSource.subscribers.includes(subscriber)) {
         const [, metadata, entity, databaseEntity, identifier] = args
         subscriber[handler]({ dataSource, connection: dataSource, queryRunner, metadata: metadata as EntityMetadataLike, entity, entityId: identifier ?? databaseEntity })
       }

@@ -1,16 +1,20 @@
 import { overlayMethod, shadowMethod, type Method } from '../../src/instrumentation/index.js'
 
-/** A method that goes over another. `below` gives that other as it is at each call, so what others patch there is met. */
+/**
+ * Makes a method that stands over another. `below` gives the other method as it is at each call, so a later patch of it
+ * runs too.
+ */
 export type Over = (below: () => Method) => Method
 
 /**
- * Methods that are put over those of many objects, the same functions for all objects of a class. What lasts gets a prototype
- * between itself and its class that has them, so it shows no property of ours and loses them all at once; but that costs four
- * microseconds, and what is made for each query gets them in a cheaper way.
+ * Methods that stand over the methods of many objects; all objects of a class share the same functions. A long-lived
+ * object gets a prototype with these methods, between itself and its class. It then shows no property of ours, and
+ * loses all methods at once. But that costs four microseconds, so an object that is made for each query gets the
+ * methods in a cheaper way.
  */
 export class Layer {
   readonly #methods: ReadonlyMap<string, Over>
-  /** By the prototype of the class. */
+  /** The layer over each class's prototype. */
   readonly #layers = new Map<object, object>()
   readonly #descriptors = new WeakMap<object, ReadonlyMap<string, PropertyDescriptor>>()
   readonly #own = new WeakMap<object, Array<() => void>>()
@@ -19,17 +23,20 @@ export class Layer {
     this.#methods = methods
   }
 
-  /** Gives them to an object that lasts. @returns whether it has them now */
-  over (target: object): boolean {
+  /** Puts the methods over a long-lived object. @returns whether the object has them now */
+  putOver (target: object): boolean {
     const prototype = Reflect.getPrototypeOf(target)
     if (prototype === null || this.#isOurs(prototype)) return prototype !== null
     if (!Reflect.setPrototypeOf(target, this.#layerOf(prototype))) return false
-    for (const name of this.#methods.keys()) if (Object.hasOwn(target, name)) this.#overOwn(target, name)
+    for (const name of this.#methods.keys()) if (Object.hasOwn(target, name)) this.#putOverOwn(target, name)
     return true
   }
 
-  /** Gives an object of a moment properties that are not enumerable. @returns whether it has them now */
-  put (target: object): boolean {
+  /**
+   * Gives a short-lived object the methods as its own properties, which are not enumerable.
+   * @returns whether the object has them now
+   */
+  defineOn (target: object): boolean {
     const prototype = Reflect.getPrototypeOf(target)
     if (prototype === null || !Object.isExtensible(target)) return false
     if (this.#isOurs(prototype) || this.#own.has(target)) return true
@@ -37,21 +44,21 @@ export class Layer {
     for (const name of this.#methods.keys()) {
       const own = Object.getOwnPropertyDescriptor(target, name)
       const descriptor = this.#descriptorsOf(layer).get(name)
-      if (own !== undefined && own.value !== descriptor?.value) this.#overOwn(target, name)
+      if (own !== undefined && own.value !== descriptor?.value) this.#putOverOwn(target, name)
       else if (own === undefined && descriptor !== undefined) Object.defineProperty(target, name, descriptor)
     }
     return true
   }
 
-  /** A copy of an object that nobody has seen yet, which has them. */
+  /** Copies an object that no other code has seen yet. The copy has the methods. */
   copyUnder<T extends object> (target: T): T {
     const prototype = Reflect.getPrototypeOf(target)
     if (prototype === null || this.#isOurs(prototype)) return target
     return Object.assign(Object.create(this.#layerOf(prototype)), target) as T
   }
 
-  /** Gives one object its class back. */
-  off (target: object): void {
+  /** Takes the methods from one object. */
+  takeOff (target: object): void {
     for (const restore of this.#own.get(target) ?? []) restore()
     this.#own.delete(target)
     for (const [prototype, layer] of this.#layers) if (Reflect.getPrototypeOf(target) === layer) Reflect.setPrototypeOf(target, prototype)
@@ -83,8 +90,8 @@ export class Layer {
     return layer
   }
 
-  /** What an application has put on the object itself would hide ours. */
-  #overOwn (target: object, name: string): void {
+  /** The application's own property on the object would hide our method, so our method goes over it there. */
+  #putOverOwn (target: object, name: string): void {
     const over = this.#methods.get(name) as Over
     this.#own.set(target, [...this.#own.get(target) ?? [], shadowMethod(target, name, (original) => over(() => original))])
   }

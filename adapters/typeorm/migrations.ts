@@ -2,13 +2,13 @@ import { metric, type Scope } from '../../src/catalogue.js'
 import type { GaugeChild } from '../../src/metrics/index.js'
 import type { DataSourceLike } from './shapes.js'
 
-/** What TypeORM's MigrationExecutor uses to find the executed migrations. */
+/** The parts of a data source with which TypeORM's MigrationExecutor finds the executed migrations. */
 interface MigrationsSource extends DataSourceLike {
   readonly options: DataSourceLike['options'] & { readonly migrationsTableName?: string }
   readonly driver: {
     readonly database?: string
     readonly options: { readonly schema?: string }
-    /** The one runner of a database with one connection. */
+    /** The shared runner of a database with one connection. */
     readonly queryRunner?: object
     buildTableName (table: string, schema?: string, database?: string): string
     escape (column: string): string
@@ -45,12 +45,12 @@ export class MigrationGauges {
     this.#remove = () => { for (const family of families) family.remove(alias) }
   }
 
-  /** Reads them, after a reading that is under way. Rejects with the database's error. */
+  /** Reads the migrations, after any reading that is under way. Rejects with the database's error. */
   refresh (): Promise<void> {
     return (this.#reading = this.#reading.catch(() => {}).then(() => this.#read()))
   }
 
-  /** Takes the series out. */
+  /** Removes the series. */
   remove (): void {
     this.#removed = true
     this.#remove()
@@ -62,7 +62,7 @@ export class MigrationGauges {
     try {
       executed = await executedMigrations(this.#dataSource)
     } catch (error) {
-      // Closed meanwhile: nobody asks any more.
+      // The data source was closed meanwhile, so the numbers are no longer needed.
       if (!this.#dataSource.isInitialized) return
       throw error
     }
@@ -74,8 +74,8 @@ export class MigrationGauges {
 }
 
 /**
- * The names of the migrations that the database has, as MigrationExecutor.getExecutedMigrations finds them
- * (typeorm/migration/MigrationExecutor.js): it only reads, and does not make the table where there is none.
+ * The names of the migrations that the database has, found as MigrationExecutor.getExecutedMigrations finds them
+ * (typeorm/migration/MigrationExecutor.js). It only reads, and does not make a missing table.
  */
 async function executedMigrations (dataSource: MigrationsSource): Promise<Set<string>> {
   const { driver, options } = dataSource
@@ -87,7 +87,7 @@ async function executedMigrations (dataSource: MigrationsSource): Promise<Set<st
     const rows = await dataSource.manager.createQueryBuilder(runner).select(driver.escape('name'), 'name').from(table, name).getRawMany()
     return new Set(rows.map((row) => row.name))
   } finally {
-    // Where all share one runner, release() clears what it remembers for whoever else is using it.
+    // On a shared runner, release() would clear what the runner remembers for its other users.
     if (driver.queryRunner !== runner) await runner.release()
   }
 }

@@ -2,18 +2,18 @@ import { MetricsError, invalidOption } from '../../src/validation/errors.js'
 import type { EntityMetadataLike, EntitySchemaLike } from './shapes.js'
 
 /**
- * Which entities: a name (the entity's, its class' or its table's, in any case), a class, an EntitySchema, or '*' for every one.
- * An entity is also what it inherits from: 'walk' is a NightWalk that extends Walk, too.
+ * The entities to count: a name (of the entity, its class or its table, in any case), a class, an EntitySchema, or '*'
+ * for every entity. A model includes the entities that inherit from it: 'walk' is also a NightWalk that extends Walk.
  */
 export type ModelTarget = string | (abstract new (...args: never) => unknown) | EntitySchemaLike
 
 interface Model {
-  /** The value of the label `model`: a name as it was given, the name of a class or schema as TypeORM has it. */
+  /** The value of the label `model`: a name as the user gave it, or TypeORM's name of a class or schema. */
   readonly label: string
   readonly matches: (level: Level) => boolean
 }
 
-/** One step up in what an entity is: itself, then each class and entity it inherits from. */
+/** One step of an entity's inheritance: the entity itself, then each class and entity that it inherits from. */
 interface Level {
   readonly target: unknown
   readonly names: readonly string[]
@@ -22,14 +22,14 @@ interface Level {
 const EXPECTED = "a model's name, an entity class, an EntitySchema, '*', or an array of these"
 const LISTED = 30
 
-/** The models that were asked for. */
+/** The models that the user asked for. */
 export class Models {
   readonly #models: readonly Model[]
   readonly #every: boolean
 
   /**
-   * @param owner the public function they were given to
-   * @throws MetricsError FP_ERR_INVALID_OPTION for what is no model
+   * @param owner the public function that the models were passed to
+   * @throws MetricsError FP_ERR_INVALID_OPTION for a value that is no model
    */
   constructor (owner: string, targets: unknown) {
     const list: unknown[] = Array.isArray(targets) ? targets : [targets]
@@ -42,14 +42,14 @@ export class Models {
     })
   }
 
-  /** The labels that are known before any entity is. */
+  /** The labels that are known before TypeORM has made its entities. */
   get labels (): string[] {
     return this.#models.map(({ label }) => label)
   }
 
   /**
-   * The label of an entity; undefined where it was not asked for, and for junction tables and views. Where several of the
-   * models fit, it is the nearest one's, so an operation counts once.
+   * The label of an entity; undefined for an entity that no model asks for, for junction tables and for views. When
+   * several models match, the nearest one gives the label, so an operation counts once.
    */
   labelOf (metadata: EntityMetadataLike): string | undefined {
     if (!isModel(metadata)) return undefined
@@ -60,7 +60,7 @@ export class Models {
     return this.#every ? metadata.name : undefined
   }
 
-  /** What is wrong with the models that none of the entities is. */
+  /** The models that match no entity, each with its error. */
   unknown (metadatas: readonly EntityMetadataLike[]): Array<{ label: string, error: MetricsError }> {
     const entities = metadatas.filter(isModel)
     const levels = entities.flatMap(levelsOf)
@@ -83,7 +83,7 @@ function modelOf (target: unknown): Model | undefined {
     const name = target.toLowerCase()
     return name === '' ? undefined : { label: target, matches: ({ names }) => names.includes(name) }
   }
-  // An arrow function has no prototype and is nobody's class.
+  // An arrow function has no prototype and cannot be a class.
   if (typeof target === 'function') {
     if (target.name === '' || typeof target.prototype !== 'object') return undefined
     return { label: target.name, matches: (level) => level.target === target }
@@ -99,12 +99,12 @@ function isModel ({ isJunction, tableType }: EntityMetadataLike): boolean {
 }
 
 /**
- * Not `inheritanceTree`: that of a parent holds its children as well, under single-table inheritance
+ * Does not read `inheritanceTree`: under single-table inheritance, a parent's tree also holds its children
  * (typeorm/metadata-builder/EntityMetadataBuilder.js, createEntityMetadata).
  */
 function levelsOf (metadata: EntityMetadataLike): Level[] {
   const parent = metadata.parentEntityMetadata
-  // The table of a child is its parent's.
+  // A child has no table of its own, only its parent's.
   const levels = [{ target: metadata.target, names: namesOf(metadata, parent === undefined) }]
   if (typeof metadata.target === 'function') {
     for (let up: unknown = Object.getPrototypeOf(metadata.target); typeof up === 'function' && up.name !== ''; up = Object.getPrototypeOf(up)) {

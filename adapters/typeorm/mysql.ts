@@ -5,7 +5,7 @@ import type { Connections } from './queries.js'
 import type { Query, QueryRecorder } from './recorder.js'
 import type { QueryRunnerLike } from './shapes.js'
 
-/** What TypeORM's MysqlDriver has. */
+/** The parts of TypeORM's MysqlDriver that are used here. */
 interface MysqlDriver {
   /** The module mysql2 or mysql. */
   mysql?: { createPool?: Method, createPoolCluster?: Method }
@@ -25,41 +25,48 @@ interface Connection {
 
 type Got = (error: unknown, connection: object | undefined, query: Query | undefined) => void
 
-/** What mysql2 says, and mysql's codes, where the pool has no connection left and may open none (mysql2/lib/base/pool.js). */
+/**
+ * The messages of mysql2 and the codes of mysql when the pool has no connection left and may open none
+ * (mysql2/lib/base/pool.js).
+ */
 const EXHAUSTED = new Set(['Queue limit reached.', 'No connections available.', 'POOL_ENQUEUELIMIT', 'POOL_CONNLIMIT'])
 const CLOSED = new Set(['Pool is closed.', 'POOL_CLOSED'])
-/** What a cluster says that has no pool left, for all have failed (mysql2/lib/pool_cluster.js). */
+/** The codes of a cluster that has no pool left, because all have failed (mysql2/lib/pool_cluster.js). */
 const NO_POOL = new Set(['POOL_NOEXIST', 'POOL_NONEONLINE'])
 
-/** The pools of mysql2 or mysql that a driver has, and those it makes at each initialize: which connection leads where, and which fail. */
+/**
+ * Observes the mysql2 or mysql pools that a driver has, and those that it makes at each initialize: which server each
+ * connection leads to, and which connections fail.
+ */
 export class MysqlConnections implements Connections {
   opening: Query | undefined = undefined
   readonly #recorder: QueryRecorder
   readonly #sources = new WeakMap<object, DatabaseMetrics>()
   readonly #callbacks = new WeakSet<object>()
   readonly #restore: () => void
-  /** Of the pools of the last initialize. */
+  /** The functions that restore the pools of the last initialize. */
   #restores: Array<() => void> = []
   #watched: Array<{ readonly connection: WeakRef<Connection>, readonly lost: (error: unknown) => void }> = []
 
   constructor (driver: object, recorder: QueryRecorder) {
     this.#recorder = recorder
     this.#restore = shadowMethod(driver, 'connect', (connect) => {
-      const connecting = this.#connecting.bind(this)
+      const observeConnect = this.#observeConnect.bind(this)
       return function (this: unknown, ...args) {
-        return connecting(this as MysqlDriver, () => Reflect.apply(connect, this, args))
+        return observeConnect(this as MysqlDriver, () => Reflect.apply(connect, this, args))
       }
     })
     const { pool, poolCluster } = driver as MysqlDriver
     this.#guard(() => {
-      if (poolCluster !== undefined) this.#metCluster(poolCluster)
-      if (pool !== undefined) this.#met(pool, recorder.primary)
+      if (poolCluster !== undefined) this.#observeCluster(poolCluster)
+      if (pool !== undefined) this.#observePool(pool, recorder.primary)
     })
   }
 
   of ({ databaseConnection }: QueryRunnerLike): DatabaseMetrics | undefined {
     if (databaseConnection === undefined) return undefined
-    // One that was handed out before us says only by its cluster where it leads.
+    // For a connection that was handed out before the observation, only the cluster's name for its pool tells the
+    // server.
     return this.#sources.get(databaseConnection) ?? this.#metricsOf((databaseConnection as { _clusterId?: unknown })._clusterId)
   }
 
@@ -69,23 +76,27 @@ export class MysqlConnections implements Connections {
 
   undo (): void {
     this.#restore()
-    this.#forget()
+    this.#restorePools()
     for (const { connection, lost } of this.#watched) connection.deref()?.removeListener(errorMonitor, lost)
     this.#watched = []
   }
 
-  #forget (): void {
+  #restorePools (): void {
     for (const restore of this.#restores.splice(0)) restore()
   }
 
-  /** The pools are made, and the first connection asked for, before the driver first waits (typeorm/driver/mysql/MysqlDriver.js, connect). */
-  #connecting<R> (driver: MysqlDriver, connect: () => R): R {
+  /**
+   * Observes the pools that the driver makes in its `connect`. The driver makes them, and asks for the first
+   * connection, before its first await (typeorm/driver/mysql/MysqlDriver.js, connect). So the replaced module is needed
+   * only until `connect` returns.
+   */
+  #observeConnect<R> (driver: MysqlDriver, connect: () => R): R {
     const { mysql } = driver
     if (!this.#recorder.active || mysql === undefined) return connect()
-    this.#forget()
+    this.#restorePools()
     driver.mysql = Object.create(mysql, {
-      createPool: { value: (...args: unknown[]) => this.#made(Reflect.apply(mysql.createPool as Method, mysql, args), (pool) => { this.#met(pool, this.#recorder.primary) }) },
-      createPoolCluster: { value: (...args: unknown[]) => this.#made(Reflect.apply(mysql.createPoolCluster as Method, mysql, args), (cluster) => { this.#metCluster(cluster as Cluster) }) }
+      createPool: { value: (...args: unknown[]) => this.#observeMade(Reflect.apply(mysql.createPool as Method, mysql, args), (pool) => { this.#observePool(pool, this.#recorder.primary) }) },
+      createPoolCluster: { value: (...args: unknown[]) => this.#observeMade(Reflect.apply(mysql.createPoolCluster as Method, mysql, args), (cluster) => { this.#observeCluster(cluster as Cluster) }) }
     }) as typeof mysql
     try {
       return connect()
@@ -94,44 +105,44 @@ export class MysqlConnections implements Connections {
     }
   }
 
-  /** @param name of a pool in a cluster */
+  /** @param name the name of a pool in a cluster */
   #metricsOf (name: unknown): DatabaseMetrics {
     const replica = typeof name === 'string' ? /^SLAVE(\d{1,4})$/.exec(name)?.[1] : undefined
     return replica === undefined ? this.#recorder.primary : this.#recorder.replica(Number(replica))
   }
 
-  #made (made: unknown, met: (made: object) => void): unknown {
-    this.#guard(() => { if (typeof made === 'object' && made !== null) met(made) })
+  #observeMade (made: unknown, observe: (made: object) => void): unknown {
+    this.#guard(() => { if (typeof made === 'object' && made !== null) observe(made) })
     return made
   }
 
-  #metCluster (cluster: Cluster): void {
+  #observeCluster (cluster: Cluster): void {
     const known = new Set<object>()
-    const meet = (): void => {
+    const observeNew = (): void => {
       for (const [name, node] of Object.entries(cluster._nodes ?? {})) {
         if (node?.pool === undefined || known.has(node.pool)) continue
         known.add(node.pool)
-        this.#met(node.pool, this.#metricsOf(name))
+        this.#observePool(node.pool, this.#metricsOf(name))
       }
     }
-    meet()
+    observeNew()
     const guard = this.#guard.bind(this)
     this.#restores.push(
       shadowMethod(cluster, 'add', (add) => function (...args) {
         const added = Reflect.apply(add, this, args)
-        guard(meet)
+        guard(observeNew)
         return added
       }),
-      this.#overGetConnection(cluster, (error) => {
+      this.#overlayGetConnection(cluster, (error) => {
         if (NO_POOL.has(codeOf(error))) this.#recorder.primary.connectionFailed(codeOf(error))
       })
     )
   }
 
-  #met (pool: object, metrics: DatabaseMetrics): void {
-    this.#restores.push(this.#overGetConnection(pool, (error, connection, query) => {
+  #observePool (pool: object, metrics: DatabaseMetrics): void {
+    this.#restores.push(this.#overlayGetConnection(pool, (error, connection, query) => {
       if (connection !== undefined) {
-        if (!this.#sources.has(connection)) this.#watch(connection as Connection, metrics)
+        if (!this.#sources.has(connection)) this.#watchConnection(connection as Connection, metrics)
         if (query !== undefined && query.metrics === undefined) this.#recorder.began(query, metrics, connection)
         return
       }
@@ -141,9 +152,9 @@ export class MysqlConnections implements Connections {
     }))
   }
 
-  /** A pool's or a cluster's `getConnection(..., callback)`. */
-  #overGetConnection (target: object, got: Got): () => void {
-    const observed = this.#observed.bind(this)
+  /** Puts a method over `getConnection(..., callback)` of a pool or a cluster. */
+  #overlayGetConnection (target: object, got: Got): () => void {
+    const observed = this.#observedCallback.bind(this)
     return overlayMethod(target, 'getConnection', (under) => function (this: unknown, ...args) {
       const last = args.length - 1
       args[last] = observed(args[last], got)
@@ -151,9 +162,9 @@ export class MysqlConnections implements Connections {
     })
   }
 
-  /** A callback that tells us first. */
-  #observed (callback: unknown, got: Got): unknown {
-    // A pool hands a request that waited over to another connection, with the callback that it has.
+  /** Gives a callback that calls `got` first. */
+  #observedCallback (callback: unknown, got: Got): unknown {
+    // A pool calls its own getConnection() again for a request that waited, with the callback that is observed already.
     if (!this.#recorder.active || typeof callback !== 'function' || this.#callbacks.has(callback)) return callback
     const { opening: query } = this
     if (query !== undefined) query.waits = true
@@ -172,7 +183,7 @@ export class MysqlConnections implements Connections {
     } catch (error) {
       this.#recorder.report(error)
     }
-    // A cluster asks its next pool when one has failed.
+    // A cluster asks its next pool when a pool has failed.
     this.opening = query?.metrics === undefined ? query : undefined
     try {
       return Reflect.apply(callback, self, results)
@@ -181,15 +192,15 @@ export class MysqlConnections implements Connections {
     }
   }
 
-  /** A connection that is lost while no query runs on it: what a query meets is the query's. */
-  #watch (connection: Connection, metrics: DatabaseMetrics): void {
+  /** Counts a connection that is lost while no query runs on it. An error during a query belongs to the query. */
+  #watchConnection (connection: Connection, metrics: DatabaseMetrics): void {
     this.#sources.set(connection, metrics)
     let isLost = false
     const lost = (error: unknown): void => {
       this.#guard(() => {
         if ((error as { fatal?: unknown } | undefined)?.fatal !== true) return
         const queries = ([...metrics.queries] as Query[]).filter((query) => query.connection === connection)
-        // mysql2 tells a stream nothing, which then waits for ever.
+        // mysql2 does not tell a stream that its connection is lost, so the stream would wait for ever.
         for (const query of queries) query.interrupt?.(error)
         if (queries.length === 0 && !isLost) metrics.connectionFailed(driverErrorTypeOf(error))
         isLost = true

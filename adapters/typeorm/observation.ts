@@ -16,34 +16,37 @@ const VENDORS = new Map([
   ...[...SQLITE].map((type) => [type, 'sqlite'] as const)
 ])
 const MYSQL = new Set(['mysql', 'mariadb'])
-/** Whose own results say all, or (Spanner's) are no part of TypeORM's QueryResult. Elsewhere that alone has the rows changed. */
+/**
+ * Drivers whose own results say all, or whose results (Spanner) are no part of TypeORM's QueryResult. For the other
+ * drivers, only the QueryResult has the changed rows.
+ */
 const PLAIN = new Set(['mysql', 'mariadb', 'spanner'])
 
-/** The query runners of a data source, observed: their queries, and what they tell of models. */
+/** Observes the query runners of a data source: their queries, and their events about models. */
 export class Observation {
   readonly #type: string
   readonly #runners: Runners
   readonly #recorder: QueryRecorder | undefined
   readonly #mysql: MysqlConnections | undefined
-  #said = false
+  #warned = false
 
   /**
    * @param queries whether queries are recorded here, and not by pools
-   * @param operations counts models
+   * @param operations the subscriber that counts models
    */
   constructor (dataSource: DataSourceLike, scope: DatabaseScope, queries: boolean, operations: ModelOpsSubscriber | undefined, trouble: Trouble) {
     const { driver, options: { type } } = dataSource
     this.#type = type
-    const canBe = type !== 'mongodb' && typeof (driver as { createQueryRunner?: unknown }).createQueryRunner === 'function'
-    const recorder = queries && canBe ? recorderOf(dataSource, scope, trouble) : undefined
+    const canObserve = type !== 'mongodb' && typeof (driver as { createQueryRunner?: unknown }).createQueryRunner === 'function'
+    const recorder = queries && canObserve ? recorderOf(dataSource, scope, trouble) : undefined
     const events = new Events(dataSource, operations, recorder, (error) => { trouble.report('typeorm models', error) })
     this.#recorder = recorder
     this.#mysql = recorder !== undefined && MYSQL.has(type) ? new MysqlConnections(driver, recorder) : undefined
     const layer = recorder === undefined
       ? undefined
       : queryLayer(recorder, this.#mysql ?? new OneConnection(recorder.primary), VENDORS.has(type) && !PLAIN.has(type), events.queryEnded.bind(events))
-    this.#runners = new Runners(driver, layer, events.layer, () => { this.#sayNotObserved() }, (error) => { trouble.report('typeorm queries', error) })
-    if (queries && !canBe) this.#sayNotObserved()
+    this.#runners = new Runners(driver, layer, events.layer, () => { this.#warnNotObserved() }, (error) => { trouble.report('typeorm queries', error) })
+    if (queries && !canObserve) this.#warnNotObserved()
   }
 
   undo (): void {
@@ -52,9 +55,9 @@ export class Observation {
     this.#mysql?.undo()
   }
 
-  #sayNotObserved (): void {
-    if (this.#said) return
-    this.#said = true
+  #warnNotObserved (): void {
+    if (this.#warned) return
+    this.#warned = true
     process.emitWarning(`fastify-prometheus: the queries of a data source of type '${showName(this.#type)}' are not observed: its driver does not run them through ` +
       "TypeORM's query runners", { code: 'FP_WARN_NOT_OBSERVED' })
   }

@@ -1,6 +1,6 @@
 import { shadowMethod } from '../../src/instrumentation/index.js'
 
-/** What PostgresDriver and CockroachDriver have. */
+/** The parts of PostgresDriver and CockroachDriver that are used here. */
 interface PooledDriver<P extends object> {
   master?: P | undefined
   slaves?: readonly P[]
@@ -11,12 +11,14 @@ interface PooledDriver<P extends object> {
 
 /**
  * Instruments a pool.
- * @param replica which one it is of: 0 for the first, undefined for the primary
- * @returns puts it back
+ * @param replica the number of the pool's replica: 0 for the first, undefined for the primary
+ * @returns a function that restores the pool
  */
 export type InstrumentPool<P> = (pool: P, replica: number | undefined) => () => void
 
-/** The pools of a driver: those it has, and those it makes at each initialize, met before their first connection. */
+/**
+ * Instruments the pools that a driver has, and those that it makes at each initialize, before their first connection.
+ */
 export class Pools<P extends object> {
   readonly #driver: PooledDriver<P>
   readonly #instrument: InstrumentPool<P>
@@ -25,14 +27,14 @@ export class Pools<P extends object> {
   readonly #restore: () => void
   #active = true
 
-  /** @param failed is told what `instrument` throws */
+  /** @param failed called with an error that `instrument` throws */
   constructor (driver: object, instrument: InstrumentPool<P>, failed: (error: unknown) => void) {
     this.#driver = driver as PooledDriver<P>
     this.#instrument = instrument
     this.#failed = failed
-    const making = this.#making.bind(this)
+    const observeCreatePool = this.#observeCreatePool.bind(this)
     this.#restore = shadowMethod(driver, 'createPool', (createPool) => function (...args) {
-      return making(args[1], () => createPool.apply(this, args))
+      return observeCreatePool(args[1], () => createPool.apply(this, args))
     })
     this.instrumentMade()
   }
@@ -40,8 +42,8 @@ export class Pools<P extends object> {
   /** Instruments the pools that the driver has now. */
   instrumentMade (): void {
     const { master, slaves } = this.#driver
-    if (master !== undefined) this.#met(master, undefined)
-    slaves?.forEach((pool, replica) => { this.#met(pool, replica) })
+    if (master !== undefined) this.#instrumentOnce(master, undefined)
+    slaves?.forEach((pool, replica) => { this.#instrumentOnce(pool, replica) })
   }
 
   undo (): void {
@@ -51,7 +53,7 @@ export class Pools<P extends object> {
     this.#undos.clear()
   }
 
-  #met (pool: P, replica: number | undefined): void {
+  #instrumentOnce (pool: P, replica: number | undefined): void {
     if (!this.#active || this.#undos.has(pool)) return
     try {
       for (const made of this.#undos.keys()) if ((made as { ended?: boolean }).ended === true) this.#undos.delete(made)
@@ -61,18 +63,22 @@ export class Pools<P extends object> {
     }
   }
 
-  /** createPool makes its pool, and asks it for a connection, before it first waits (typeorm/driver/postgres/PostgresDriver.js). */
-  #making<R> (credentials: unknown, createPool: () => R): R {
+  /**
+   * Instruments the pool that `createPool` makes. The driver makes the pool, and asks it for a connection, before its
+   * first await (typeorm/driver/postgres/PostgresDriver.js). So the replaced module is needed only until `createPool`
+   * returns.
+   */
+  #observeCreatePool<R> (credentials: unknown, createPool: () => R): R {
     if (!this.#active) return createPool()
     const driver = this.#driver
     const { postgres } = driver
     const replica = driver.options.replication?.slaves?.indexOf(credentials) ?? -1
-    const met = (pool: P): void => { this.#met(pool, replica < 0 ? undefined : replica) }
-    // A proxy, so that the pool's class stays what it is.
+    const instrument = (pool: P): void => { this.#instrumentOnce(pool, replica < 0 ? undefined : replica) }
+    // A proxy, so that the pool keeps its class.
     const Pool = new Proxy(postgres.Pool, {
       construct (target, args, newTarget) {
         const pool = Reflect.construct(target, args, newTarget === Pool ? target : newTarget) as P
-        met(pool)
+        instrument(pool)
         return pool
       }
     })

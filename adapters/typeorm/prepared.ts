@@ -1,12 +1,15 @@
-import { pay, type Frame } from './frames.js'
+import { countFrames, type Frame } from './frames.js'
 import type { EventLike } from './shapes.js'
 
 const PREPARE = /^\s*(?:prepare\s+transaction|xa\s+prepare)\s+(.+?)[\s;]*$/i
 const END = /^\s*(?:(commit|rollback)\s+prepared|xa\s+(commit|rollback))\s+(.+?)(?:\s+one\s+phase)?[\s;]*$/i
-/** Transactions that wait; one that another process ends is never heard of again. */
+/** The most prepared transactions to keep: when another process ends one, this process is never told. */
 const MOST_WAITING = 1000
 
-/** What was prepared, by the database and the name of the transaction. Several subscribers and data sources may know one database. */
+/**
+ * The frames of prepared transactions, by the database and the transaction's name. Several subscribers and data sources
+ * may use one database.
+ */
 const waiting = new Map<string, Frame[][]>()
 
 /** How a prepared transaction ends. */
@@ -20,7 +23,10 @@ export function preparedBy (statement: string): string | undefined {
   return PREPARE.exec(statement)?.[1]
 }
 
-/** Which transaction a statement ends that may have been prepared: COMMIT PREPARED and ROLLBACK PREPARED, XA COMMIT and XA ROLLBACK. */
+/**
+ * The transaction that a statement ends and that may have been prepared: COMMIT PREPARED and ROLLBACK PREPARED, XA
+ * COMMIT and XA ROLLBACK.
+ */
 export function preparedEndOf (statement: string): PreparedEnd | undefined {
   const end = END.exec(statement)
   if (end === null) return undefined
@@ -28,7 +34,7 @@ export function preparedEndOf (statement: string): PreparedEnd | undefined {
   return { name, committed: (prepared ?? xa ?? '').toLowerCase() === 'commit' }
 }
 
-/** Keeps what a prepared transaction did, which its connection leaves. */
+/** Keeps the frames of a prepared transaction, which is no longer bound to its connection. */
 export function keepPrepared (event: EventLike, name: string, frames: Frame[]): void {
   const key = keyOf(event, name)
   const known = waiting.get(key)
@@ -41,24 +47,27 @@ export function keepPrepared (event: EventLike, name: string, frames: Frame[]): 
   waiting.set(key, [frames])
 }
 
-/** Counts what a prepared transaction did if it commits, and forgets it. False for one that is not known. */
+/**
+ * Forgets a prepared transaction, and counts its frames if it commits.
+ * @returns false for a transaction that is not known
+ */
 export function endPrepared (event: EventLike, { name, committed }: PreparedEnd): boolean {
   const key = keyOf(event, name)
   const known = waiting.get(key)
   if (known === undefined) return false
   waiting.delete(key)
-  if (committed) known.forEach(pay)
+  if (committed) known.forEach(countFrames)
   return true
 }
 
-/** A coordinator may give the transactions of two databases one name. */
+/** A coordinator may give transactions of two databases the same name, so the key has the database too. */
 function keyOf ({ queryRunner }: EventLike, name: string): string {
   const { databaseConnection } = queryRunner as { databaseConnection?: Server & { config?: Server } }
   const { host, port, database } = databaseConnection?.config ?? databaseConnection ?? {}
   return [host, port, database, name.replace(/\s/g, '')].join(' ')
 }
 
-/** Where a client of pg, or the `config` of one of mysql2, is connected to. */
+/** The server that a pg client, or a mysql2 connection in its `config`, is connected to. */
 interface Server {
   host?: unknown
   port?: unknown

@@ -8,14 +8,14 @@ import { watchStream } from './stream.js'
 
 /** The connections that queries run on. */
 export interface Connections {
-  /** The query that is being sent, whose connection is asked for meanwhile. */
+  /** The query that is being sent, and whose connection is being asked for. */
   opening: Query | undefined
-  /** Where a runner's connection leads; undefined while it has none. */
+  /** The metrics of a runner's connection; undefined while the runner has none. */
   of (runner: QueryRunnerLike): DatabaseMetrics | undefined
   connectionOf (runner: QueryRunnerLike): object | undefined
 }
 
-/** Connections that cannot be told apart, or need not be. */
+/** Connections that cannot or need not be told apart. */
 export class OneConnection implements Connections {
   opening: Query | undefined = undefined
   readonly #metrics: DatabaseMetrics
@@ -33,12 +33,13 @@ export class OneConnection implements Connections {
   }
 }
 
-/** Told of a query's end, with what TypeORM's own event would have. */
+/** Called at a query's end, with the fields of TypeORM's own event. */
 export type QueryEnded = (runner: QueryRunnerLike, args: readonly unknown[], success: boolean, result: unknown) => void
 
 /**
- * Methods over those of query runners, that record the queries that go through them.
- * @param structured whether to ask the runner for TypeORM's QueryResult, and give its `raw` to a caller who did not
+ * Gives the layer that records the queries of query runners.
+ * @param structured whether to ask the runner for TypeORM's QueryResult, and to give its `raw` to a caller that did not
+ * ask for it
  * @param ended called after each query
  */
 export function queryLayer (recorder: QueryRecorder, connections: Connections, structured: boolean, ended: QueryEnded): Layer {
@@ -46,7 +47,7 @@ export function queryLayer (recorder: QueryRecorder, connections: Connections, s
     const observed = function (this: unknown, ...args: unknown[]): unknown {
       const runner = this as QueryRunnerLike
       if (!recorder.active) {
-        // A runner of before the undo.
+        // This runner was observed before the undo.
         if (Object.getOwnPropertyDescriptor(runner, name)?.value === observed) Reflect.deleteProperty(runner, name)
       } else if (typeof args[0] === 'string' && runner.isReleased !== true) {
         const query = recorder.asked(runner, args[0])
@@ -65,24 +66,26 @@ function observeQuery (
   const unwraps = structured && args[2] !== true
   const sent = send(recorder, connections, runner, query, method, unwraps ? [args[0], args[1], true] : args)
   if (!(sent instanceof Promise)) {
-    // A double in a test may answer at once.
+    // A test double may answer at once, without a promise.
     recorder.succeeded(query, sent)
-    return given(unwraps, sent)
+    return unwrap(unwraps, sent)
   }
-  // One chain, no side branch: a rejection that nobody handles stays one, and keeps its async stack.
+  // One chain, no side branch: an unhandled rejection stays unhandled, and keeps its async stack.
   return sent.then((result: unknown) => {
     query.metrics = connections.of(runner) ?? query.metrics
     recorder.succeeded(query, result)
     ended(runner, args, true, result)
-    return given(unwraps, result)
+    return unwrap(unwraps, result)
   }, (error: unknown) => {
-    failed(recorder, connections, runner, query, error)
+    recordFailure(recorder, connections, runner, query, error)
     ended(runner, args, false, error)
     throw error
   })
 }
 
-/** A stream that is read, given up or fails is one query, with all the time its reader takes. */
+/**
+ * A stream is one query, whether it is read, given up or fails. Its duration has all the time that its reader takes.
+ */
 function observeStream (recorder: QueryRecorder, connections: Connections, runner: QueryRunnerLike, query: Query, method: Method, args: unknown[]): unknown {
   const sent = send(recorder, connections, runner, query, method, args)
   if (!(sent instanceof Promise)) {
@@ -94,12 +97,12 @@ function observeStream (recorder: QueryRecorder, connections: Connections, runne
     watchStream(recorder, query, stream)
     return stream
   }, (error: unknown) => {
-    failed(recorder, connections, runner, query, error)
+    recordFailure(recorder, connections, runner, query, error)
     throw error
   })
 }
 
-/** Sends a query. It begins when it has a connection: now, or when the one that it asks for meanwhile is there. */
+/** Sends a query. The query begins when it has a connection: now, or when the connection that it asks for is there. */
 function send (recorder: QueryRecorder, connections: Connections, runner: QueryRunnerLike, query: Query, method: Method, args: unknown[]): unknown {
   const metrics = connections.of(runner)
   const { opening } = connections
@@ -109,24 +112,24 @@ function send (recorder: QueryRecorder, connections: Connections, runner: QueryR
   try {
     sent = Reflect.apply(method, runner, args)
   } catch (error) {
-    failed(recorder, connections, runner, query, error)
+    recordFailure(recorder, connections, runner, query, error)
     throw error
   } finally {
     connections.opening = opening
   }
-  // Another query of the runner has asked for the connection already.
+  // Another query of the runner has already asked for the connection.
   if (query.metrics === undefined && !query.waits) recorder.began(query, recorder.primary)
   return sent
 }
 
-function failed (recorder: QueryRecorder, connections: Connections, runner: QueryRunnerLike, query: Query, error: unknown): void {
+function recordFailure (recorder: QueryRecorder, connections: Connections, runner: QueryRunnerLike, query: Query, error: unknown): void {
   const metrics = connections.of(runner)
-  // Without a connection there was no query; that is counted where it was asked for.
+  // Without a connection there was no query. The failed connection is counted where it was asked for.
   if (metrics === undefined) return recorder.dropped(query)
   query.metrics = metrics
   recorder.failed(query, error)
 }
 
-function given (unwraps: boolean, result: unknown): unknown {
+function unwrap (unwraps: boolean, result: unknown): unknown {
   return unwraps && isQueryResult(result) ? result.raw : result
 }

@@ -9,17 +9,17 @@ import { rowsOf } from './rows.js'
 
 const SOURCE = 'typeorm queries'
 
-/** A query, from the call that asks for it to its end. */
+/** A query, from the caller's call to its end. */
 export class Query extends Activity {
-  /** Where it runs; undefined until it has its connection. */
+  /** The metrics of its connection; undefined until the query has a connection. */
   metrics: DatabaseMetrics | undefined = undefined
-  /** The connection it runs on, where that is known. */
+  /** The connection that the query runs on, if that is known. */
   connection: object | undefined = undefined
-  /** Whether it waits for a connection that was asked for. */
+  /** Whether the query has asked for a connection and waits for it. */
   waits = false
-  /** When the database had answered, in milliseconds of performance.now(); subscribers may make the caller wait longer. */
+  /** When the database answered, in milliseconds of performance.now(). Subscribers may make the caller wait longer. */
   answeredAt: number | undefined = undefined
-  /** Ends a stream whose connection is lost; undefined for any other query, whose caller is told. */
+  /** Ends a stream whose connection is lost. Undefined for any other query: the driver tells its caller. */
   interrupt: ((error: unknown) => void) | undefined = undefined
 
   constructor (readonly text: string, readonly usage: DatabaseUsage | undefined, readonly exemplar: Labels | undefined) {
@@ -27,7 +27,7 @@ export class Query extends Activity {
   }
 }
 
-/** Writes what queries do to the metrics of the connection they run on. No method throws. */
+/** Writes queries to the metrics of the connection that they run on. No method throws. */
 export class QueryRecorder {
   /** Whether anything is observed; false after undo. */
   active = true
@@ -38,13 +38,13 @@ export class QueryRecorder {
   readonly #primary: DatabaseMetrics
   readonly #replicas: DatabaseMetrics[] = []
   readonly #gauges: Gauges[] = []
-  /** The query that each query runner was given last. */
+  /** The latest query of each query runner. */
   readonly #latest = new WeakMap<object, Query>()
-  /** Errors that subscribers of the application have thrown, and whether the query had run then. */
+  /** Errors that the application's subscribers have thrown, and whether the query had run by then. */
   readonly #subscribersErrors = new WeakMap<object, { readonly ran: boolean }>()
 
   /**
-   * @param isThere whether the data source still is
+   * @param isThere whether the data source still exists
    * @throws MetricsError FP_ERR_METRIC_CONFLICT
    */
   constructor (scope: DatabaseScope, vendor: string, isThere: () => boolean, trouble: Trouble) {
@@ -59,12 +59,12 @@ export class QueryRecorder {
     return this.#primary
   }
 
-  /** @param number 0 for the first */
+  /** @param number 0 for the first replica */
   replica (number: number): DatabaseMetrics {
     return (this.#replicas[number] ??= this.#metricsOf(`${this.#scope.alias ?? 'default'}-replica-${number + 1}`))
   }
 
-  /** Somebody asks for a query; undefined where that cannot be said. */
+  /** A caller asks for a query; undefined when this cannot be recorded. */
   asked (runner: object, text: string): Query | undefined {
     try {
       const query = new Query(text, currentUsage(), this.#primary.exemplar())
@@ -76,7 +76,7 @@ export class QueryRecorder {
     }
   }
 
-  /** The one place where a query begins. */
+  /** Every query begins here. */
   began (query: Query, metrics: DatabaseMetrics, connection?: object): void {
     query.metrics = metrics
     query.connection = connection
@@ -84,36 +84,36 @@ export class QueryRecorder {
     metrics.queries.add(query)
   }
 
-  /** The database has answered a query of a runner, well or not. */
+  /** The database has answered a query of a runner, with a result or an error. */
   answered (runner: object, text: unknown): void {
     const query = this.#latest.get(runner)
-    // Where several run at once the others end when their callers hear of it.
+    // When several queries run at once, each of the others ends when its caller gets the answer.
     if (query !== undefined && query.text === text) query.answeredAt ??= performance.now()
   }
 
-  /** @param ran whether the query had run when a subscriber of the application threw this */
+  /** @param ran whether the query had run when the application's subscriber threw this error */
   subscriberThrew (error: unknown, ran: boolean): void {
     if (typeof error === 'object' && error !== null) this.#subscribersErrors.set(error, { ran })
   }
 
-  /** @param result what the runner gave, or TypeORM's QueryResult */
+  /** @param result the runner's result, or TypeORM's QueryResult */
   succeeded (query: Query, result: unknown): void {
     try {
       const operation = operationOf(query.text)
       this.#ended(query, operation)
       const rows = rowsOf(operation, result)
-      if (rows !== undefined) query.metrics?.rows(operation, rows)
+      if (rows !== undefined) query.metrics?.countRows(operation, rows)
     } catch (error) {
       this.#trouble.report(SOURCE, error)
     }
   }
 
-  /** @param rows how many a stream gave */
+  /** @param rows the number of rows that the stream gave */
   streamed (query: Query, rows: number, failure?: unknown): void {
     try {
       const operation = operationOf(query.text)
       this.#ended(query, operation)
-      query.metrics?.rows(operation, rows)
+      query.metrics?.countRows(operation, rows)
       if (failure !== undefined) query.metrics?.queryFailed(driverErrorTypeOf(failure))
     } catch (error) {
       this.#trouble.report(SOURCE, error)
@@ -141,13 +141,13 @@ export class QueryRecorder {
     this.#trouble.report(SOURCE, error)
   }
 
-  /** Ends all of it. */
+  /** Ends the recording and the gauges. */
   undo (): void {
     this.active = false
     for (const gauges of this.#gauges) gauges.end()
   }
 
-  /** The one place where a query that has begun ends. */
+  /** Every query that has begun ends here. */
   #ended (query: Query, operation: ReturnType<typeof operationOf>): void {
     const { metrics, usage } = query
     query.end()
@@ -166,7 +166,10 @@ export class QueryRecorder {
   }
 }
 
-/** Whether TypeORM itself refused a query, as for a runner that is released: its own errors carry no driver's, QueryFailedError does. */
+/**
+ * Whether TypeORM itself refused a query, for example on a released runner. TypeORM's own errors carry no error of the
+ * driver; QueryFailedError carries one.
+ */
 function isRefusal (reason: unknown): boolean {
   if (typeof reason !== 'object' || reason === null || driverErrorOf(reason) !== reason) return false
   for (let prototype = Reflect.getPrototypeOf(reason); prototype !== null; prototype = Reflect.getPrototypeOf(prototype)) {

@@ -1,6 +1,6 @@
 import type { Operation } from '../../src/database/operation.js'
 
-/** What TypeORM gives to those who ask for a structured result. */
+/** TypeORM's result when a caller asks for a structured one. */
 interface QueryResult {
   readonly raw: unknown
   readonly records: unknown
@@ -10,20 +10,23 @@ interface QueryResult {
 const CHANGES = new Set<Operation>(['insert', 'update', 'delete', 'merge'])
 
 /**
- * How many rows a query gave back or changed, where the driver says so.
- * @param result what a query runner gave: TypeORM's QueryResult, or the driver's own, an array of rows, mysql2's ResultSetHeader
+ * The rows that a query returned or changed; undefined when the driver does not say.
+ * @param result the result of a query runner: TypeORM's QueryResult, or the driver's own, an array of rows or mysql2's
+ * ResultSetHeader
  */
 export function rowsOf (operation: Operation, result: unknown): number | undefined {
   if (!isQueryResult(result)) return rowsOfRaw(operation, result)
   const { raw, records, affected } = result
   if (Array.isArray(records) && records.length > 0) return rowsOfRaw(operation, records)
   if (operation === 'select') return Array.isArray(records) ? 0 : undefined
-  // sql.js says of any other statement what the change before it did.
+  // For any other statement, sql.js gives the number of the change before it.
   if (CHANGES.has(operation) && typeof affected === 'number') return affected
   return rowsOfRaw(operation, raw)
 }
 
-/** Whether it is TypeORM's QueryResult; a version may come twice in one process, so its class says nothing. */
+/**
+ * Whether the value is TypeORM's QueryResult. A process may hold the same version twice, so the class does not tell.
+ */
 export function isQueryResult (value: unknown): value is QueryResult {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && 'raw' in value && 'records' in value
 }
@@ -37,7 +40,10 @@ function rowsOfRaw (operation: Operation, raw: unknown): number | undefined {
   return isHeader(raw) ? raw.affectedRows : undefined
 }
 
-/** Whether it is mysql2's ResultSetHeader; a row may have a column of that name, but has no such other fields. */
+/**
+ * Whether the value is mysql2's ResultSetHeader. A row may have a column `affectedRows`, but not the other two fields
+ * as well.
+ */
 function isHeader (value: unknown): value is { readonly affectedRows: number } {
   if (typeof value !== 'object' || value === null || !('affectedRows' in value && 'insertId' in value && 'serverStatus' in value)) return false
   return typeof value.affectedRows === 'number'

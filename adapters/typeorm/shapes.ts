@@ -1,8 +1,8 @@
 import { holds } from '../../src/validation/given.js'
 
 /**
- * TypeORM as this adapter sees it: its own types and those of every version from 0.3.20 on fit, and none is imported, so this
- * package works with whichever copy the application has.
+ * TypeORM as this adapter sees it. The types of every version from 0.3.20 on fit these. No type is imported from
+ * TypeORM, so this package works with any copy that the application has.
  */
 
 /** A `DataSource`. */
@@ -18,7 +18,7 @@ export interface DataSourceLike {
   createQueryRunner (): object
 }
 
-/** What TypeORM knows of an entity. */
+/** TypeORM's metadata of an entity. */
 export interface EntityMetadataLike {
   readonly name: string
   readonly targetName: string
@@ -28,7 +28,7 @@ export interface EntityMetadataLike {
   readonly tableType: string
   readonly isJunction: boolean
   readonly parentEntityMetadata?: EntityMetadataLike | undefined
-  /** Under single-table inheritance, those of the children. */
+  /** Under single-table inheritance, the metadata of the children. */
   readonly childEntityMetadatas?: readonly object[]
   readonly discriminatorColumn?: { readonly databaseName: string } | undefined
   readonly discriminatorValue?: unknown
@@ -41,7 +41,7 @@ export interface EntitySchemaLike {
   readonly options: { readonly name: string, readonly target?: unknown }
 }
 
-/** What statements run on: one connection while it is in use. */
+/** A query runner: it runs statements on one connection while that is in use. */
 export interface QueryRunnerLike {
   readonly isTransactionActive: boolean
   /** Transactions and savepoints that TypeORM itself has open; protected in TypeORM's types. */
@@ -51,7 +51,7 @@ export interface QueryRunnerLike {
   readonly databaseConnection?: object | undefined
 }
 
-/** What every event carries. Before 1.0 the data source is under `connection`. */
+/** The fields of every event. Before 1.0 the data source is under `connection`. */
 export interface EventLike {
   readonly dataSource?: DataSourceLike
   readonly connection?: DataSourceLike
@@ -61,7 +61,7 @@ export interface EventLike {
 /** An operation on an entity. */
 export interface EntityEventLike extends EventLike {
   readonly metadata: EntityMetadataLike
-  /** Undefined where a query builder deletes by criteria. */
+  /** Undefined when a query builder deletes by criteria. */
   readonly entity?: unknown
   readonly entityId?: unknown
 }
@@ -77,7 +77,7 @@ export interface QueryResultEventLike extends QueryEventLike {
   readonly parameters?: unknown
   readonly rawResults?: unknown
   readonly error?: unknown
-  /** Rows changed, where TypeORM sends no event and its result says so. */
+  /** The changed rows, when TypeORM sends no event and its result has their number. */
   readonly affected?: number | undefined
 }
 
@@ -86,7 +86,7 @@ export function dataSourceOf (event: EventLike): DataSourceLike {
   return (event.dataSource ?? event.connection) as DataSourceLike
 }
 
-/** Whether it is a data source; false for what cannot be read, too. */
+/** Whether the value is a data source; false also for a value that cannot be read. */
 export function isDataSource (value: unknown): value is DataSourceLike {
   if (typeof value !== 'object' || value === null) return false
   return holds(() => {

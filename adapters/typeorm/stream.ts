@@ -8,8 +8,8 @@ interface StreamLike {
 }
 
 /**
- * Records how a stream of rows ends, read or given up or failed, and how many rows the driver put into it. Its errors are heard
- * without a listener for 'error', which would keep one from crashing a process that it crashes without us.
+ * Records the end of a stream of rows (read, given up or failed) and how many rows the driver put into it. There is no
+ * listener for 'error': it would keep an error from crashing a process that crashes without us.
  */
 export function watchStream (recorder: QueryRecorder, query: Query, stream: unknown): void {
   if (!isStream(stream)) return recorder.streamed(query, 0)
@@ -18,25 +18,28 @@ export function watchStream (recorder: QueryRecorder, query: Query, stream: unkn
     if (args[0] !== null && args[0] !== undefined) rows++
     return Reflect.apply(push, this, args)
   })
-  const ended = (failure?: unknown): void => {
+  const recordEnd = (failure?: unknown): void => {
     restore()
     for (const [event, listener] of listeners) stream.removeListener(event, listener)
     recorder.streamed(query, rows, failure)
   }
-  query.interrupt = ended
-  const whole = (): void => { ended() }
+  query.interrupt = recordEnd
+  const recordWhole = (): void => { recordEnd() }
   const listeners: Array<readonly [event: string | symbol, listener: (...args: unknown[]) => void]> =
-    [[errorMonitor, (error) => { ended(isDrivers(error) ? error : undefined) }], ['end', whole], ['close', whole]]
+    [[errorMonitor, (error) => { recordEnd(isDriverError(error) ? error : undefined) }], ['end', recordWhole], ['close', recordWhole]]
   try {
     for (const [event, listener] of listeners) stream.on(event, listener)
   } catch (error) {
     recorder.report(error)
-    ended()
+    recordEnd()
   }
 }
 
-/** Whether the database failed, and not that a reader gave up: whoever destroys a stream may give it any error. */
-function isDrivers (error: unknown): boolean {
+/**
+ * Whether an error comes from the driver, and not from a reader that gave up: a reader may destroy a stream with any
+ * error.
+ */
+function isDriverError (error: unknown): boolean {
   const { code, errno, errorNum } = (typeof error === 'object' && error !== null ? error : {}) as { code?: unknown, errno?: unknown, errorNum?: unknown }
   if (typeof code === 'string') return code !== 'ABORT_ERR' && !code.startsWith('ERR_')
   return [code, errno, errorNum].some((number) => typeof number === 'number')

@@ -14,8 +14,8 @@ import { dataSourceOf, isDataSource, type DataSourceLike, type EntityEventLike, 
 /** The options of modelOpsSubscriber. */
 export interface ModelOpsOptions extends Pick<Scope, 'registry' | 'prefix' | 'maxSeries'> {
   /**
-   * 'committed' counts an operation when its transaction commits, and not at all when it is rolled back; 'attempted' counts it
-   * when its statement has succeeded. Default: 'committed'.
+   * 'committed' counts an operation when its transaction commits, and not at all when it is rolled back; 'attempted'
+   * counts it when its statement has succeeded. Default: 'committed'.
    */
   count?: 'committed' | 'attempted' | undefined
 }
@@ -35,14 +35,14 @@ export interface ModelOpsSubscriber {
 
 type Children = Readonly<Record<ModelOperation, CounterChild>>
 
-/** What one of these subscribers lets others of this package, and data sources, ask it. */
+/** What a subscriber of this package tells other subscribers of this package, and data sources. */
 interface Claims {
-  /** Two that write to the same counters must not both count one operation. */
+  /** Two subscribers that write to the same counters must not both count one operation. */
   readonly counters: Counter<'model'>
   labelOf (metadata: EntityMetadataLike): string | undefined
-  /** Tells it the entities: shows their zeros and reports models that none is. */
+  /** Learns the entities: shows zero for each label, and reports models that match no entity. */
   learn (dataSource: DataSourceLike): void
-  /** The models that none of the entities is. */
+  /** An error for each model that matches no entity. */
   unknown (dataSource: DataSourceLike): readonly MetricsError[]
 }
 
@@ -50,13 +50,14 @@ const CLAIMS = Symbol.for('fastify-prometheus.model-ops')
 const OPTIONS = ['count', 'registry', 'prefix', 'maxSeries']
 
 /**
- * Counts inserts, updates, deletes, soft deletes and restores of models, for `dataSource.subscribers.push(modelOpsSubscriber('walk'))`
- * after `initialize()`; TypeORM makes that array anew at each initialize, and `instrumentDataSource(dataSource, { models })` needs no
- * place in it. It counts rows that statements changed of which TypeORM tells subscribers, where the driver says how many, else one for
- * each event; nothing for raw SQL, `clear()`, `callListeners(false)`, `listeners: false` and the database's own cascades.
- * Two subscribers, or one pushed twice, count an operation once under one label.
- * @param models which ones; a name that no entity has is reported at the first query, as a process warning with the code
- * FP_ERR_UNKNOWN_MODEL and in metrics_instrumentation_errors_total. Default: every entity.
+ * Counts inserts, updates, deletes, soft deletes and restores of models. Use it after `initialize()`, as
+ * `dataSource.subscribers.push(modelOpsSubscriber('walk'))`. TypeORM makes that array anew at each initialize;
+ * `instrumentDataSource(dataSource, { models })` does not need the array. Of the statements that TypeORM tells
+ * subscribers of, it counts the changed rows if the driver says how many, else one for each event. It counts nothing
+ * for raw SQL, `clear()`, `callListeners(false)`, `listeners: false` and the database's own cascades. Two subscribers,
+ * or one that is pushed twice, count an operation once under one label.
+ * @param models the models to count; a name that no entity has is reported at the first query, as a process warning
+ * with the code FP_ERR_UNKNOWN_MODEL and in metrics_instrumentation_errors_total. Default: every entity.
  * @throws MetricsError FP_ERR_INVALID_OPTION, FP_ERR_METRIC_CONFLICT
  */
 export function modelOpsSubscriber (models: ModelTarget | readonly ModelTarget[] = '*', options: ModelOpsOptions = {}): ModelOpsSubscriber {
@@ -64,22 +65,22 @@ export function modelOpsSubscriber (models: ModelTarget | readonly ModelTarget[]
   const { scope, count } = readOptions(options)
   const operations = new ModelOperations(asked, scope, count)
   const subscriber: ModelOpsSubscriber = {
-    afterInsert: (event) => { operations.happened('insert', event, subscriber) },
-    afterUpdate: (event) => { operations.happened('update', event, subscriber) },
-    afterRemove: (event) => { operations.happened('delete', event, subscriber) },
-    afterSoftRemove: (event) => { operations.happened('softDelete', event, subscriber) },
-    afterRecover: (event) => { operations.happened('restore', event, subscriber) },
-    afterQuery: (event) => { operations.queried(event, subscriber) }
+    afterInsert: (event) => { operations.countEvent('insert', event, subscriber) },
+    afterUpdate: (event) => { operations.countEvent('update', event, subscriber) },
+    afterRemove: (event) => { operations.countEvent('delete', event, subscriber) },
+    afterSoftRemove: (event) => { operations.countEvent('softDelete', event, subscriber) },
+    afterRecover: (event) => { operations.countEvent('restore', event, subscriber) },
+    afterQuery: (event) => { operations.followQuery(event, subscriber) }
   }
   if (count === 'committed') {
-    subscriber.afterTransactionStart = (event) => { operations.transaction('started', event) }
-    subscriber.beforeTransactionRollback = (event) => { operations.transaction('rollingBack', event) }
-    subscriber.afterTransactionCommit = (event) => { operations.transaction('committed', event) }
+    subscriber.afterTransactionStart = (event) => { operations.followTransaction('started', event) }
+    subscriber.beforeTransactionRollback = (event) => { operations.followTransaction('rollingBack', event) }
+    subscriber.afterTransactionCommit = (event) => { operations.followTransaction('committed', event) }
   }
   return Object.defineProperty(subscriber, CLAIMS, { value: operations satisfies Claims })
 }
 
-/** What a subscriber of this package claims; undefined for any other. */
+/** The claims of a subscriber of this package; undefined for any other subscriber. */
 export function claimsOf (subscriber: object): Claims | undefined {
   return (subscriber as { [CLAIMS]?: Claims })[CLAIMS]
 }
@@ -92,10 +93,10 @@ function readModels (models: unknown): Models {
   try {
     list = Array.isArray(models) ? [...models] : [models]
   } catch {
-    // A proxy of the caller's, that is refused as no model below.
+    // A proxy of the caller threw. It is refused as no model below.
     list = [models]
   }
-  // A name becomes a label, and the address of a database may hold its password.
+  // A name becomes a label, and a database's address may hold its password.
   if (list.some((model) => typeof model === 'string' && model.includes('://'))) throw invalidOption('modelOpsSubscriber', 'models', 'named as entities are, and no address', models)
   try {
     return new Models('modelOpsSubscriber', list)
@@ -124,16 +125,16 @@ class ModelOperations implements Claims {
   readonly #trouble: Trouble
   readonly #unknownModels: Trouble
   readonly #byLabel = new Map<string, Children>()
-  /** Null: not one of ours. */
+  /** Null for an entity that is not counted. */
   readonly #byEntity = new WeakMap<EntityMetadataLike, { label: string, children: Children } | null>()
-  /** The entities of each data source that was met, as TypeORM made them at its last initialize. */
+  /** The arrays of entities that were learned: TypeORM makes a new array at each initialize of a data source. */
   readonly #learned = new WeakSet<readonly EntityMetadataLike[]>()
   #last: readonly EntityMetadataLike[] | undefined
-  readonly #heardEvents = (): number => this.#events
-  readonly #told = new Places<{ readonly operation: EntityEvent, readonly event: EntityEventLike }>((one, other) => one.operation === other.operation &&
+  readonly #countHeard = (): number => this.#events
+  readonly #toldEvents = new Places<{ readonly operation: EntityEvent, readonly event: EntityEventLike }>((one, other) => one.operation === other.operation &&
     one.event.metadata === other.event.metadata && one.event.entity === other.event.entity && one.event.queryRunner === other.event.queryRunner)
 
-  readonly #queried = new Places<QueryResultEventLike>((one, other) => one.query === other.query && one.queryRunner === other.queryRunner)
+  readonly #toldQueries = new Places<QueryResultEventLike>((one, other) => one.query === other.query && one.queryRunner === other.queryRunner)
 
   constructor (models: Models, scope: Scope, count: 'committed' | 'attempted') {
     this.#models = models
@@ -152,40 +153,40 @@ class ModelOperations implements Claims {
     for (const label of models.labels) this.#childrenOf(label)
   }
 
-  happened (operation: EntityEvent, event: EntityEventLike, subscriber: object): void {
+  countEvent (operation: EntityEvent, event: EntityEventLike, subscriber: object): void {
     this.#events++
     try {
       const dataSource = dataSourceOf(event)
       this.learn(dataSource)
-      if (this.#told.isAgain({ operation, event }, dataSource.subscribers, subscriber)) return
-      // Asked for every entity: one that is not counted may share the table of one that is.
-      const told = this.#changes.told(operation, event)
+      if (this.#toldEvents.isAgain({ operation, event }, dataSource.subscribers, subscriber)) return
+      // Taken for every entity: an entity that is not counted may share the table of an entity that is.
+      const taken = this.#changes.takeRows(operation, event)
       const model = this.#modelOf(event.metadata)
-      if (model === null || told.rows === 0 || this.#isAnothers(model.label, event, dataSource.subscribers, subscriber)) return
-      const child = model.children[told.operation]
-      if (this.#ledger === undefined) child.inc(told.rows)
-      else this.#ledger.add(event, child, told.rows)
+      if (model === null || taken.rows === 0 || this.#isCountedBefore(model.label, event, dataSource.subscribers, subscriber)) return
+      const child = model.children[taken.operation]
+      if (this.#ledger === undefined) child.inc(taken.rows)
+      else this.#ledger.add(event, child, taken.rows)
     } catch (error) {
       this.#trouble.report('typeorm models', error)
     }
   }
 
-  queried (event: QueryResultEventLike, subscriber: ModelOpsSubscriber): void {
+  followQuery (event: QueryResultEventLike, subscriber: ModelOpsSubscriber): void {
     try {
-      if (this.#queried.isAgain(event, dataSourceOf(event).subscribers, subscriber)) return
+      if (this.#toldQueries.isAgain(event, dataSourceOf(event).subscribers, subscriber)) return
       const operation = operationOf(event.query)
       if (event.success) {
-        this.#changes.statement(event, operation)
-        this.#hidden.expect(event, operation, subscriber, this.#heardEvents)
+        this.#changes.addStatement(event, operation)
+        this.#hidden.expect(event, operation, subscriber, this.#countHeard)
       }
-      this.#ledger?.statement(event, operation)
+      this.#ledger?.followStatement(event, operation)
     } catch (error) {
       this.#trouble.report('typeorm models', error)
     }
     this.learn(dataSourceOf(event))
   }
 
-  transaction (step: 'started' | 'rollingBack' | 'committed', event: EventLike): void {
+  followTransaction (step: 'started' | 'rollingBack' | 'committed', event: EventLike): void {
     try {
       this.#ledger?.[step](event)
     } catch (error) {
@@ -234,8 +235,8 @@ class ModelOperations implements Claims {
     return children
   }
 
-  /** Whether a subscriber before this one counts the same operation under the same label of the same counters. */
-  #isAnothers (label: string, { metadata }: EntityEventLike, subscribers: readonly object[], self: object): boolean {
+  /** Whether an earlier subscriber counts the same operation under the same label of the same counters. */
+  #isCountedBefore (label: string, { metadata }: EntityEventLike, subscribers: readonly object[], self: object): boolean {
     for (const subscriber of subscribers) {
       if (subscriber === self) return false
       const claims = claimsOf(subscriber)
@@ -245,17 +246,20 @@ class ModelOperations implements Claims {
   }
 }
 
-/** What has come from each place at which a subscriber stands in the array: it is told at one after the other. */
+/**
+ * Recognises an event that is told again. A subscriber may stand at several places in the array; TypeORM tells it of
+ * each event at one place after the other.
+ */
 class Places<E> {
   readonly #isSame: (one: E, other: E) => boolean
   #last: { readonly event: E, readonly times: number } | undefined
 
-  /** @param isSame whether two are one event, told at two places */
+  /** @param isSame whether two events are one event, told at two places */
   constructor (isSame: (one: E, other: E) => boolean) {
     this.#isSame = isSame
   }
 
-  /** Whether it is the same event again. */
+  /** Whether this event was told before, at an earlier place. */
   isAgain (event: E, subscribers: readonly object[], self: object): boolean {
     let places = 0
     for (const subscriber of subscribers) if (subscriber === self) places++

@@ -1,15 +1,18 @@
 import type { Operation } from '../../src/database/operation.js'
 
-/** What a statement does to rows, as its text begins. */
+/** What a statement does to rows, read from the start of its text. */
 export type Verb = 'insert' | 'update' | 'delete'
 
-/** What the text of a statement that writes rows says. */
+/** The facts that are read from the text of a statement that writes rows. */
 export interface WriteText {
-  /** In lower case and without quotes; undefined where the text begins with a WITH. */
+  /** In lower case and without quotes; undefined when the text begins with a WITH. */
   readonly table: string | undefined
-  /** An update of a query builder may look like another. 'tree' is what nested sets do to the rows around one. */
+  /**
+   * The operation that the text looks like: an update of a query builder may be another operation. 'tree' is how nested
+   * sets move the rows around a changed row.
+   */
   readonly looks: Verb | 'softDelete' | 'restore' | 'tree'
-  /** What an insert does with a row that is there already; undefined where it fails. */
+  /** What an insert does with a row that exists already; undefined when it fails there. */
   readonly conflict: 'update' | 'nothing' | undefined
 }
 
@@ -20,12 +23,14 @@ const STATEMENT = new RegExp(
   `(?:\\s+set\\s+${NAME}\\s*=\\s*(current_timestamp|null|case)\\b)?`, 'i')
 const PREFIX = new RegExp(`^${BLANK}(?:(upsert|insert\\s+or\\s+update|merge)|insert\\s+(?:or\\s+)?ignore)\\b`, 'i')
 
-/** What was read before: TypeORM writes the same texts again and again. Few and short ones only. */
+/**
+ * The texts read before: TypeORM writes the same texts again and again. Only short texts, and at most SEEN_MAX of them.
+ */
 const seen = new Map<string, WriteText>()
 const SEEN_MAX = 500
 const SEEN_LONGEST = 2048
 
-/** Reads a statement in the words that TypeORM writes. */
+/** Reads a statement in the form that TypeORM writes. */
 export function writeTextOf (query: string, verb: Verb): WriteText {
   if (query.length > SEEN_LONGEST) return read(query, verb)
   let text = seen.get(query)
@@ -46,7 +51,7 @@ function read (query: string, verb: Verb): WriteText {
   }
 }
 
-/** What a statement does to rows; undefined for one that writes none. */
+/** What a statement does to rows; undefined for a statement that writes no rows. */
 export function verbOf (operation: Operation): Verb | undefined {
   if (operation === 'merge') return 'insert'
   return operation === 'insert' || operation === 'update' || operation === 'delete' ? operation : undefined

@@ -1,9 +1,9 @@
 import { performance } from 'node:perf_hooks'
 import type { Open, OpenList } from '../instrumentation/index.js'
 
-/** One thing that goes on at a database: a query, a wait for a connection, the use of one. */
+/** One activity at a database: a query, a wait for a connection, the use of a connection. */
 export class Activity implements Open<Activity> {
-  // Declared, so that a query is not made field by field.
+  // Only declared, so that a new query is not filled field by field before its constructor runs.
   declare list: OpenList<Activity> | undefined
   declare older: Activity | undefined
   declare newer: Activity | undefined
@@ -15,20 +15,21 @@ export class Activity implements Open<Activity> {
     this.list = this.older = this.newer = undefined
   }
 
-  /** It is over, or of no interest any more. */
+  /** The activity is over, or no longer of interest. */
   end (): void {
     this.list?.delete(this)
   }
 }
 
 /**
- * The seconds from one moment to another, in milliseconds of performance.now(). 0 where a test's clock was set back in between.
+ * The seconds between two moments, which are milliseconds of performance.now(). 0 when a test's clock was set back in
+ * between.
  */
 export function secondsBetween (from: number, to: number): number {
   return to > from ? (to - from) / 1000 : 0
 }
 
-/** The age of the oldest in a list, in seconds; 0 where there is none. */
+/** The age of the oldest activity in a list, in seconds; 0 when the list is empty. */
 export function oldestAge ({ oldest }: OpenList<Activity>): number {
   return oldest === undefined ? 0 : secondsBetween(oldest.at, performance.now())
 }

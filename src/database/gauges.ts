@@ -1,6 +1,9 @@
 import { metric, type Scope } from '../catalogue.js'
 
-/** The gauges of one database connection that are read at each scrape, for as long as what they show is there. */
+/**
+ * The gauges of one database connection. They are read at each scrape, as long as the pool or data source that they
+ * show exists.
+ */
 export class Gauges {
   readonly #stops: Array<() => void> = []
   readonly #scope: Scope
@@ -9,8 +12,8 @@ export class Gauges {
   readonly #failed: (error: unknown) => void
 
   /**
-   * @param isThere asked at each scrape; when it is false, the gauges end
-   * @param failed told of what a reading throws, which the scrape does not see
+   * @param isThere called at each scrape; when it gives false, the gauges end
+   * @param failed called with an error that a reading throws; the scrape does not see it
    */
   constructor (scope: Scope, labels: { readonly alias: string, readonly vendor: string }, isThere: () => boolean, failed: (error: unknown) => void) {
     this.#scope = scope
@@ -19,26 +22,26 @@ export class Gauges {
     this.#failed = failed
   }
 
-  /** Connections of the pool in one state, added to those of other pools of the alias. */
-  connections (state: 'idle' | 'used', read: () => number): void {
+  /** Shows the pool's connections in one state, added to those of the alias' other pools. */
+  showConnections (state: 'idle' | 'used', read: () => number): void {
     const gauge = metric('db_pool_connections', this.#scope)
     const labels = { ...this.#labels, state }
     this.#stops.push(gauge.addCallback(this.#guarded(() => { gauge.inc(labels, read()) })))
   }
 
-  /** A number that is added to those of others of the alias. */
-  sum (name: 'db_pool_connections_max' | 'db_pool_pending_requests' | 'db_queries_in_flight', read: () => number): void {
+  /** Shows a number, added to the numbers of the alias' other pools and data sources. */
+  showSum (name: 'db_pool_connections_max' | 'db_pool_pending_requests' | 'db_queries_in_flight', read: () => number): void {
     const gauge = metric(name, this.#scope)
     this.#stops.push(gauge.addCallback(this.#guarded(() => { gauge.inc(this.#labels, read()) })))
   }
 
-  /** An age in seconds; of those of the alias the greatest is shown. */
-  age (name: 'db_query_oldest_seconds' | 'db_pool_oldest_pending_seconds' | 'db_connection_oldest_use_seconds', read: () => number): void {
+  /** Shows an age in seconds. The greatest age of an alias is shown. */
+  showAge (name: 'db_query_oldest_seconds' | 'db_pool_oldest_pending_seconds' | 'db_connection_oldest_use_seconds', read: () => number): void {
     const gauge = metric(name, this.#scope)
     this.#stops.push(gauge.addCallback(this.#guarded(() => { gauge.atLeast(this.#labels, read()) })))
   }
 
-  /** Takes them out. */
+  /** Ends the gauges. */
   end (): void {
     for (const stop of this.#stops.splice(0)) stop()
   }

@@ -9,7 +9,7 @@ import { oldestAge, type Activity } from './activity.js'
 import type { Gauges } from './gauges.js'
 import { operations, type Operation } from './operation.js'
 
-/** What every database adapter takes. */
+/** The options that every database adapter takes. */
 export interface DatabaseScope extends Scope {
   /** The connection's name, the label `alias`. Pools of one alias are summed. Default: 'default'. */
   alias?: string | undefined
@@ -17,29 +17,29 @@ export interface DatabaseScope extends Scope {
   buckets?: readonly number[] | undefined
 }
 
-/** An address, or what libpq and ADO write: 'host=db password=...'. */
+/** An address, or a connection string of libpq or ADO: 'host=db password=...'. */
 const MAY_HOLD_PASSWORD = /:\/\/|\b(?:password|pwd)\s*=/i
 
 const OPTIONS = ['alias', 'buckets', ...SCOPE_OPTIONS] as const satisfies ReadonlyArray<keyof DatabaseScope>
 
 /**
- * The options of a database adapter, checked.
- * @param owner the public function they were given to
- * @throws MetricsError FP_ERR_INVALID_OPTION for an option that is unknown or of no use
+ * Checks the options of a database adapter.
+ * @param owner the public function that the options were passed to
+ * @throws MetricsError FP_ERR_INVALID_OPTION for an option that is unknown or has a wrong value
  */
 export function readDatabaseScope (owner: string, given: unknown = {}): DatabaseScope {
   const options = readKnown(owner, given, OPTIONS, databaseSpellings)
   const { alias, buckets } = options
   if (alias !== undefined && (typeof alias !== 'string' || alias === '')) throw invalidOption(owner, 'alias', 'a name', alias)
-  // It becomes a label.
+  // The alias becomes a label.
   if (alias !== undefined && MAY_HOLD_PASSWORD.test(alias)) throw invalidOption(owner, 'alias', 'a name, and no address or connection string', alias)
   if (buckets !== undefined && !areBuckets(buckets)) throw invalidOption(owner, 'buckets', 'an array of growing numbers', buckets)
   return { alias, buckets, ...readScope(owner, options) }
 }
 
 /**
- * The names of the options that were given and differ from those in force for what is observed already.
- * @param given as readDatabaseScope gave it
+ * The names of the given options that differ from those in force on a target that is observed already.
+ * @param given the options from readDatabaseScope
  */
 export function differingOptions (given: DatabaseScope, inForce: DatabaseScope): string[] {
   return OPTIONS.filter((name) => {
@@ -49,11 +49,11 @@ export function differingOptions (given: DatabaseScope, inForce: DatabaseScope):
 }
 
 /**
- * Says that a call for what is observed already does nothing, where options of its differ from those in force: as the process
- * warning FP_WARN_OBSERVED_ALREADY, with their names alone.
+ * Warns that a call does nothing because its target is observed already with other options. The process warning
+ * FP_WARN_OBSERVED_ALREADY has only the names of these options.
  * @param owner the public function that was called
- * @param what it was called for, 'a pool'
- * @returns whether there was something to say
+ * @param what the kind of the target, 'a pool'
+ * @returns whether it has warned
  */
 export function warnOfOtherOptions (owner: string, what: string, differing: readonly string[]): boolean {
   if (differing.length === 0) return false
@@ -70,9 +70,12 @@ function areBuckets (value: unknown): value is readonly number[] {
   })
 }
 
-/** The numbers of one database connection: what an adapter writes to. Two of one alias share theirs. */
+/** The metrics of one database connection, to which an adapter writes. Connections of one alias share their series. */
 export class DatabaseMetrics {
-  /** Queries under way. An adapter adds one when it starts and ends it when it ends, here and below. */
+  /**
+   * Queries under way. An adapter adds an activity when it begins, and calls its end() when it ends. The same holds for
+   * `waits` and `uses`.
+   */
   readonly queries = new OpenList<Activity>()
   /** Requests that wait for a connection of the pool. */
   readonly waits = new OpenList<Activity>()
@@ -94,7 +97,7 @@ export class DatabaseMetrics {
   /**
    * @param alias the connection's name
    * @param vendor the engine: 'postgresql', 'mysql', 'sqlite'
-   * @param connections whether connections are observed as well as queries, so that their counters show zero from now on
+   * @param connections whether connections are observed as well as queries; if so, their counters show zero from now on
    * @throws MetricsError FP_ERR_METRIC_CONFLICT when the registry holds something else under one of the names
    */
   constructor (scope: DatabaseScope, alias: string, vendor: string, connections = true) {
@@ -118,22 +121,22 @@ export class DatabaseMetrics {
 
   /** Shows the queries under way at each scrape. */
   showQueries (gauges: Gauges): void {
-    gauges.sum('db_queries_in_flight', () => this.queries.size)
-    gauges.age('db_query_oldest_seconds', () => oldestAge(this.queries))
+    gauges.showSum('db_queries_in_flight', () => this.queries.size)
+    gauges.showAge('db_query_oldest_seconds', () => oldestAge(this.queries))
   }
 
   /** Shows the age of the oldest wait and of the longest use at each scrape. */
   showPool (gauges: Gauges): void {
-    gauges.age('db_pool_oldest_pending_seconds', () => oldestAge(this.waits))
-    gauges.age('db_connection_oldest_use_seconds', () => oldestAge(this.uses))
+    gauges.showAge('db_pool_oldest_pending_seconds', () => oldestAge(this.waits))
+    gauges.showAge('db_connection_oldest_use_seconds', () => oldestAge(this.uses))
   }
 
-  /** The labels for the exemplar of a query that starts here, in the async context of whoever makes it. Never throws. */
+  /** The labels for the exemplar of a query that starts now, in the async context of its caller. Never throws. */
   exemplar (): Labels | undefined {
     return this.#exemplars.here()
   }
 
-  /** A query ended, well or not. @param exemplar from exemplar(), when it started */
+  /** A query has ended, with a result or an error. @param exemplar from exemplar(), when the query started */
   query (operation: Operation, seconds: number, exemplar?: Labels): void {
     this.#queries[operation].observe(seconds, exemplar)
   }
@@ -144,11 +147,11 @@ export class DatabaseMetrics {
   }
 
   /** Rows were returned or changed. */
-  rows (operation: Operation, count: number): void {
+  countRows (operation: Operation, count: number): void {
     this.#rows[operation].inc(count)
   }
 
-  /** @param seconds how long it took, where it is known */
+  /** @param seconds how long the connection took to open, if that is known */
   connectionOpened (seconds?: number): void {
     this.#opened.inc()
     if (seconds !== undefined) this.#created.observe(seconds)
@@ -168,12 +171,12 @@ export class DatabaseMetrics {
     this.#used.observe(seconds)
   }
 
-  /** A connection was got from the pool after so many seconds, or not in the time there was. */
+  /** A request got a connection from the pool after so many seconds, or none before its timeout. */
   acquired (seconds: number): void {
     this.#acquired.observe(seconds)
   }
 
-  /** The pool was exhausted for as long as a caller would wait. */
+  /** A request waited until its timeout because the pool was exhausted. */
   acquireTimedOut (): void {
     this.#timeouts.inc()
   }

@@ -42,19 +42,22 @@ for (const [operation, verbs] of VERBS) {
 
 /** Statements that may follow a WITH clause. */
 const AFTER_WITH = new Set<Operation>(['select', 'insert', 'update', 'delete', 'merge'])
-/** A statement that says what it does only after so many characters is 'other': the time a query costs stays bounded. */
+/** A statement whose verb comes after so many characters is 'other', so that the time for a query stays bounded. */
 const LIMIT = 65_536
 /** Longest tag of a dollar quote; PostgreSQL's own limit for a name. */
 const LONGEST_TAG = 63
 
-/** What was found after a WITH, for such a search reads most of the statement. Few and short texts only. */
+/**
+ * The operations found after a WITH: such a search reads most of the statement. Only short texts, and at most SEEN_MAX
+ * of them.
+ */
 const seen = new Map<string, Operation>()
 const SEEN_MAX = 500
 const SEEN_LONGEST = 4096
 
 /**
- * What a statement does, by its first verb, or by the main one's after a WITH clause. Never throws; takes time in proportion to
- * what stands before that verb.
+ * The operation of a statement: its first verb's, or after a WITH clause the main verb's. Never throws. It takes time
+ * in proportion to the text before that verb.
  * @param sql one statement or several; the first one counts
  */
 export function operationOf (sql: string): Operation {
@@ -71,7 +74,7 @@ export function operationOf (sql: string): Operation {
   return verbAt(sql, at) ?? (isWord(sql, at, 'with') ? mainOperation(sql, at + 4) : 'other')
 }
 
-/** The operation that the word there names, in whatever case. */
+/** The operation that the word at this place names, in upper or lower case. */
 function verbAt (sql: string, at: number): Operation | undefined {
   const candidates = BY_LETTER[(sql.charCodeAt(at) | 32) - LETTER_A]
   if (candidates === undefined) return undefined
@@ -81,7 +84,7 @@ function verbAt (sql: string, at: number): Operation | undefined {
   return undefined
 }
 
-/** Whether the word there is this one, in whatever case. */
+/** Whether the word at this place is `word`, in upper or lower case. */
 function isWord (sql: string, at: number, word: string): boolean {
   for (let i = 1; i < word.length; i++) {
     if ((sql.charCodeAt(at + i) | 32) !== word.charCodeAt(i)) return false
@@ -90,10 +93,10 @@ function isWord (sql: string, at: number, word: string): boolean {
 }
 
 function mainOperation (sql: string, from: number): Operation {
-  if (sql.length > SEEN_LONGEST) return afterWith(sql, from)
+  if (sql.length > SEEN_LONGEST) return operationAfterWith(sql, from)
   let operation = seen.get(sql)
   if (operation === undefined) {
-    operation = afterWith(sql, from)
+    operation = operationAfterWith(sql, from)
     if (seen.size >= SEEN_MAX) seen.clear()
     seen.set(sql, operation)
   }
@@ -101,10 +104,10 @@ function mainOperation (sql: string, from: number): Operation {
 }
 
 /**
- * The main statement's operation: the first verb outside parentheses that is not the name of a common table expression. One that
- * has none and does have parentheses is a select in parentheses, `WITH a AS (SELECT 1) (SELECT * FROM a)`.
+ * The main statement's operation: the first verb outside parentheses that is not the name of a common table expression.
+ * A statement with parentheses and no such verb is a select in parentheses, `WITH a AS (SELECT 1) (SELECT * FROM a)`.
  */
-function afterWith (sql: string, from: number): Operation {
+function operationAfterWith (sql: string, from: number): Operation {
   const length = Math.min(sql.length, LIMIT)
   let at = from
   let depth = 0
@@ -125,7 +128,7 @@ function afterWith (sql: string, from: number): Operation {
       at = end - at === 1 && (code | 32) === LETTER_E && sql.charCodeAt(end) === QUOTE ? endOfEscapeString(sql, end) : end
     } else if (code === QUOTE || code === DOUBLE_QUOTE) {
       if (depth === 0 && code === DOUBLE_QUOTE) nameIsNext = false
-      at = after(sql, code === QUOTE ? "'" : '"', at + 1)
+      at = indexAfter(sql, code === QUOTE ? "'" : '"', at + 1)
     } else if (code === DOLLAR) {
       at = endOfDollarQuote(sql, at)
     } else if (isComment(sql, at, code)) {
@@ -162,7 +165,7 @@ function isWordStart (code: number): boolean {
   return isLetter(code) || code === UNDERSCORE || code >= 128
 }
 
-/** Past the end the code is NaN, which is part of nothing. */
+/** Past the end of the text the code is NaN, which is no part of a word. */
 function isWordPart (code: number): boolean {
   return isWordStart(code) || isDigit(code) || code === DOLLAR
 }
@@ -179,7 +182,7 @@ function isComment (sql: string, at: number, code: number): boolean {
 
 /** Block comments nest (PostgreSQL manual, 4.1.5). */
 function endOfComment (sql: string, start: number): number {
-  if (sql.charCodeAt(start) === DASH) return after(sql, '\n', start + 2)
+  if (sql.charCodeAt(start) === DASH) return indexAfter(sql, '\n', start + 2)
   const length = Math.min(sql.length, LIMIT)
   let depth = 1
   let at = start + 2
@@ -215,11 +218,11 @@ function endOfDollarQuote (sql: string, start: number): number {
   if (isDigit(sql.charCodeAt(at))) return at
   while (at - start <= LONGEST_TAG && (isWordStart(sql.charCodeAt(at)) || isDigit(sql.charCodeAt(at)))) at++
   if (sql.charCodeAt(at) !== DOLLAR) return at
-  return after(sql, sql.slice(start, at + 1), at + 1)
+  return indexAfter(sql, sql.slice(start, at + 1), at + 1)
 }
 
-/** Where the text goes on after the next `mark`; its end where there is none. */
-function after (sql: string, mark: string, from: number): number {
+/** The index after the next `mark`; the end of the text when there is none. */
+function indexAfter (sql: string, mark: string, from: number): number {
   const found = sql.indexOf(mark, from)
   return found === -1 ? sql.length : found + mark.length
 }

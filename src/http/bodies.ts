@@ -1,6 +1,8 @@
 import type { Exchange } from './exchange.js'
 
-/** Bytes of the body of a request; undefined while it has not all arrived, so that a length only claimed is not believed. */
+/**
+ * Bytes of the body of a request; undefined until all of it has arrived, so that a claimed length alone does not count.
+ */
 export function requestBytes ({ headers, incoming, body }: Exchange): number | undefined {
   const said = headers['content-length']
   if (said === undefined && body === undefined) return 0
@@ -14,14 +16,14 @@ export function responseBytes (method: string, status: number, exchange: Exchang
 }
 
 /**
- * The length that a response says of its body; undefined where it says none.
- * `_contentLength` is where Node keeps the length it was given in writeHead or found in end(): neither shows in getHeader().
+ * The length that a response gives for its body; undefined when it gives none. Node keeps a length that was passed to
+ * writeHead or found in end() in `_contentLength`: neither shows in getHeader().
  */
 function knownLength (exchange: Exchange): number | undefined {
   return lengthOf(responseHeader(exchange, 'content-length')) ?? lengthOf((exchange.raw as { _contentLength?: unknown })._contentLength)
 }
 
-/** A header of a response. An application may have put anything in place of what gives it. */
+/** A header of a response. The application may have replaced the functions that are called here. */
 export function responseHeader ({ raw, reply }: Exchange, name: string): unknown {
   try {
     return reply?.getHeader(name) ?? raw.getHeader(name)

@@ -2,15 +2,17 @@
 export const OTHER = '_OTHER'
 /** Values that one label may take from a user's function. */
 export const MAX_LABEL_VALUES = 100
-/** Characters of a value; clients may send many of kilobytes. */
+/** The most characters of a value: clients may send values of many kilobytes. */
 const MAX_LENGTH = 128
 
-/** The values of one label whose number nobody else bounds: a value that is too long, or new where the set is full, is `_OTHER`. */
+/**
+ * The values of one label that nothing else bounds: a value that is too long, or new when the set is full, is `_OTHER`.
+ */
 export class BoundedValues {
   readonly #seen = new Set<string>()
   readonly #full: () => void
 
-  /** @param full called at each new value that has no room any more */
+  /** @param full called at each new value when the set is full */
   constructor (full: () => void) {
     this.#full = full
   }
@@ -27,7 +29,7 @@ export class BoundedValues {
   }
 }
 
-/** Calls a function the first time alone. */
+/** Gives a function that runs `call` at its first call only. */
 export function once (call: () => void): () => void {
   let called = false
   return () => {

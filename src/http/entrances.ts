@@ -7,22 +7,26 @@ import { keptIn } from './kept.js'
 import type { RawRequest, RawResponse } from './raw.js'
 import type { Refusals } from './refusals.js'
 
-/** Where Fastify keeps the servers that it listens on beside its own, for `localhost` is two addresses. */
+/**
+ * The description of Fastify's symbol for the servers that it listens on beside its own: `localhost` is two addresses.
+ */
 const BINDINGS = 'fastify.serverBindings'
 
-/** What light-my-request gives for an inject() without a callback. */
+/** light-my-request's result of an inject() without a callback. */
 interface InjectChain {
   dispatch?: (request: RawRequest, response: RawResponse) => unknown
 }
 
 /**
- * Shows every request that comes to a Fastify and that no hook may see: a malformed URL, a parameter that is too long, a constraint that fails, a server that
- * is closing. They come by its server, by the second server of `localhost`, by `routing()` (upgrades) and by `inject()`.
- * @param arrived called with each, after Fastify had it where that can be; it must not throw
+ * Calls `arrived` with every request that comes to a Fastify instance, also with those that no hook sees: a malformed
+ * URL, a parameter that is too long, a constraint that fails, a server that is closing. Requests come in through its
+ * server, the second server of `localhost`, `routing()` (upgrades) and `inject()`.
+ * @param arrived called after Fastify had the request, if possible; it must not throw
  */
 export function watchEntrances (fastify: FastifyInstance, arrived: (request: RawRequest, response: RawResponse) => void, refusals: Refusals): void {
   fastify.server.on('request', arrived)
-  // Fastify always listens; without a listener Node answers itself, and one of ours would keep it from doing so.
+  // Fastify always has a listener. Without one Node answers itself, and a listener of ours would stop it from
+  // answering.
   if (fastify.server.listenerCount('clientError') > 0) {
     fastify.server.prependListener('clientError', (error: Error, connection: Socket) => refusals.refused(error, connection))
   }
@@ -58,7 +62,7 @@ export function watchEntrances (fastify: FastifyInstance, arrived: (request: Raw
     const dispatch = chain?.dispatch
     if (chain !== undefined && typeof dispatch === 'function') {
       chain.dispatch = function (request, response) {
-        // It comes before the caller goes on, and after the hooks.
+        // 'close' comes after the hooks, and before the caller goes on.
         response.once('close', () => arrived(request, response))
         return dispatch.call(this, request, response)
       }

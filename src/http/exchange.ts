@@ -15,47 +15,52 @@ export function exchangeOf (raw: object): Exchange | undefined {
   return (raw as { [EXCHANGE]?: Exchange })[EXCHANGE]
 }
 
-/** The books of an application, as the handler of a request needs them. */
+/** The part of the application's books that the handler of a request needs. */
 export interface Books {
   handled (exchange: Exchange): void
   hijacked (exchange: Exchange): void
 }
 
-/** One request and its response, from the first sight of it until it is finished or aborted. */
+/** One request and its response, from when it is first seen until it is finished or aborted. */
 export class Exchange implements Open<Exchange> {
-  /** Not there while no hook of the route ran, and where the route is left out. */
+  /** Undefined until a hook of the route has run, and for a route that is left out. */
   route: RouteMetrics<Exchange> | undefined = undefined
   request: FastifyRequest | undefined = undefined
   reply: FastifyReply | undefined = undefined
   /** performance.now() at the start of the handler, 0 while it is not running. */
   handlerStart = 0
   usage: DatabaseUsage | undefined = undefined
-  /** The labels of its exemplars; null while nobody has asked. */
+  /** The labels of its exemplars; null until they are first asked for. */
   exemplar: Labels | null | undefined = null
-  /** The status that was written to the connection itself and not through the response; 0 where none was. */
+  /** The status that was written to the connection itself and not through the response; 0 when none was. */
   told = 0
   /** Whether the server reset its HTTP/2 stream, or ended its connection without the response. */
   cut = false
   /** Whether its HTTP/2 stream was closed already when the server answered. */
   late = false
-  /** Whether it came over TLS; false where a hook has seen it first, for Fastify says it there. */
+  /**
+   * Whether the request came over TLS. It stays false when a hook saw the request first, because there Fastify tells
+   * it.
+   */
   secure = false
-  /** As they came: an application may take them off the request. */
+  /** The headers as they came: an application may take them off the request. */
   readonly headers: IncomingHttpHeaders
-  /** Whether it is long-lived and its headers are sent: it is observed, and no longer in flight. */
+  /** Whether the exchange is long-lived and its headers are sent: it is observed already, and no longer in flight. */
   opened = false
-  /** Whether it is over, or need not be followed: later events are of no interest. */
+  /** Whether the exchange is over, or is not to be followed: later events are ignored. */
   over = false
-  /** The list it is in, and its neighbours there. */
+  /** The list that the exchange is in, and its neighbours there. */
   list: OpenList<Exchange> | undefined = undefined
   older: Exchange | undefined = undefined
   newer: Exchange | undefined = undefined
 
   /**
-   * @param books the books it is in
-   * @param connection of HTTP/1 and upgrades, as it was at first sight: a proxy may take it off the request
-   * @param seenAt performance.now() when it was first seen; 0 where Fastify has seen it earlier, and says how long it took
-   * @param queued whether its response waits behind another's on the same connection
+   * @param books the books that the exchange is in
+   * @param connection the connection of HTTP/1 and upgrades, as it was at first sight: a proxy may take it off the
+   * request
+   * @param seenAt performance.now() when the request was first seen; 0 when Fastify has seen it earlier, and tells how
+   * long it took
+   * @param queued whether the response waits behind another response on the same connection
    */
   constructor (
     readonly books: Books, readonly incoming: RawRequest, readonly raw: RawResponse, readonly arrival: Arrival, readonly connection: Duplex | undefined,
@@ -65,7 +70,7 @@ export class Exchange implements Open<Exchange> {
     ;(raw as { [EXCHANGE]?: Exchange })[EXCHANGE] = this
   }
 
-  /** Seconds since it came. A clock of a test's may be put in or taken out meanwhile. */
+  /** Seconds since the request came in, never negative: a test may install or remove a fake clock meanwhile. */
   get seconds (): number {
     const milliseconds = this.seenAt === 0 && this.reply !== undefined ? this.reply.elapsedTime : performance.now() - this.seenAt
     return Math.max(0, milliseconds / 1000)

@@ -17,37 +17,39 @@ import type { RouteTable } from './routes.js'
 import type { UserLabels } from './user-labels.js'
 import { readStatus, SWITCHING_PROTOCOLS } from './wire.js'
 
-/** The status code of the duration of a request whose client left first, as nginx logs it. */
+/** The status code of a request whose client left first, as nginx logs it. */
 const CLIENT_CLOSED_REQUEST = 499
-/** That of one whose connection the server closed without an answer, as nginx logs it. */
+/** The status code of a request whose connection the server closed without an answer, as nginx logs it. */
 const NO_RESPONSE = 444
-/** Milliseconds after which a request that is in flight may be one whose end was not heard. */
+/** Milliseconds after which a request in flight may be over although its end was missed. */
 const OLD = 1000
 
-/** What the books are kept with. */
+/** The parts that the books are made with. */
 export interface BooksSettings {
   readonly routes: RouteTable
   readonly families: HttpFamilies
   readonly labels: UserLabels
   readonly exemplars: Exemplars<FastifyRequest>
-  /** Whether `received` comes before any other hook. */
+  /** Whether `received` is called before any other hook. */
   readonly first: boolean
-  /** Told of an error of ours where no hook is there to catch it. */
+  /** Called with an error of ours when no hook is there to catch it. */
   readonly failed: (error: unknown) => void
 }
 
 /**
- * The books: every request received is in flight until it is finished or aborted, once, whichever way it comes and goes.
+ * The books: every request received is in flight until it is finished or aborted, once, in whatever way it comes and
+ * ends.
  *
- * It is over at the response's 'close', which comes after the last byte or when the client left. `received` is Fastify's onRequest;
- * `answered` its onResponse, for those that an earlier hook answered; `arrived` any other sight of it, for those whose hooks have not run:
- * an earlier hook holds them, or Fastify answers without hooks (a malformed URL, a server that is closing).
+ * It is over at the response's 'close', which comes after the last byte or when the client has left. `received` is
+ * Fastify's onRequest. `answered` is its onResponse, for requests that an earlier hook answered. `arrived` is any other
+ * sight of a request, when its hooks have not run: an earlier hook holds it, or Fastify answers without hooks (a
+ * malformed URL, a server that is closing).
  */
 export class Exchanges implements Books {
   readonly #settings: BooksSettings
   readonly #onClose: (this: RawResponse) => void
   readonly #queues: PipelineQueues
-  /** Those that no hook of ours has seen yet. */
+  /** The exchanges that no hook of ours has seen yet. */
   readonly #unrouted = new OpenList<Exchange>()
 
   constructor (settings: BooksSettings) {
@@ -61,30 +63,30 @@ export class Exchanges implements Books {
   }
 
   received (request: FastifyRequest, reply: FastifyReply): Exchange {
-    return this.#known(request, reply, this.#settings.exemplars.span())
+    return this.#findOrFollow(request, reply, this.#settings.exemplars.span())
   }
 
   answered (request: FastifyRequest, reply: FastifyReply): void {
-    this.#known(request, reply, undefined)
+    this.#findOrFollow(request, reply, undefined)
   }
 
   arrived (request: RawRequest, raw: RawResponse): void {
     if (exchangeOf(raw) !== undefined) return
     const exchange = this.#follow(request, raw, performance.now(), this.#settings.exemplars.span())
-    // At its end an HTTP/2 stream does not know its connection any more.
+    // Read now, because at its end an HTTP/2 stream no longer knows its connection.
     exchange.secure = isEncrypted(exchange)
     this.#unrouted.add(exchange)
-    // The end of these may be what shows them.
+    // Injected requests and upgrades may be seen for the first time at their end.
     if ((exchange.arrival === 'inject' || exchange.arrival === 'upgrade') && (raw.writableEnded || isClosed(exchange))) this.#closed(exchange)
   }
 
   threw (request: FastifyRequest, reply: FastifyReply, error: unknown): void {
-    this.#known(request, reply, undefined).route?.threw(errorTypeOf(error))
+    this.#findOrFollow(request, reply, undefined).route?.threw(errorTypeOf(error))
   }
 
   /**
-   * The handler has come to its end: it settled, or its response is finished. Never throws.
-   * @param atMost seconds of the whole request, where it is over
+   * The handler has ended: its promise has settled, or its response is finished. Never throws.
+   * @param atMost the seconds of the whole request, if it is over
    */
   handled (exchange: Exchange, atMost = Infinity): void {
     if (exchange.handlerStart === 0) return
@@ -105,12 +107,15 @@ export class Exchanges implements Books {
     else readStatus(connection, (status) => { if (!hasHead(raw) && !connection.readableEnded) exchange.told = status })
   }
 
-  /** Ends what is over without anybody having heard of it: an application may take all listeners off a response. */
+  /**
+   * Ends the exchanges that are over although their end was missed: an application may remove all listeners of a
+   * response.
+   */
   sweep (): void {
     for (const exchange of this.#all()) if (isClosed(exchange)) this.#closed(exchange)
   }
 
-  /** Ends all: the application is closed, and nothing more is answered. */
+  /** Ends all exchanges: the application is closed, and answers nothing more. */
   close (): void {
     for (const exchange of this.#all()) this.#closed(exchange)
   }
@@ -123,12 +128,12 @@ export class Exchanges implements Books {
     }
   }
 
-  #known (request: FastifyRequest, reply: FastifyReply, span: SpanContext | undefined): Exchange {
+  #findOrFollow (request: FastifyRequest, reply: FastifyReply, span: SpanContext | undefined): Exchange {
     let exchange = exchangeOf(reply.raw)
     if (exchange === undefined) exchange = this.#follow(request.raw, reply.raw, this.#settings.first ? performance.now() : 0, span)
     else if (exchange.over || exchange.route !== undefined) return exchange
     else if (span !== undefined) exchange.span = span
-    this.#routed(exchange, request, reply)
+    this.#assignRoute(exchange, request, reply)
     return exchange
   }
 
@@ -139,7 +144,8 @@ export class Exchanges implements Books {
     const exchange = new Exchange(this, request, raw, arrival, connection, seenAt, BodyCount.of(request), span, queued)
     raw.on('close', this.#onClose)
     if (queued && connection !== undefined) this.#queues.add(connection, raw)
-    // Their connection stays, or there is none: 'close' may come late or not at all, and the caller of an inject() goes on before it.
+    // An upgrade's connection stays open, and an inject() has none: 'close' may come late or not at all. The caller of
+    // an inject() goes on before it.
     if (arrival === 'inject' || arrival === 'upgrade') raw.on('finish', this.#onClose)
     if (arrival === 'inject') injectedBody(raw)?.once('close', () => this.#closed(exchange))
     if (arrival === 'http2') watchStream(exchange)
@@ -147,7 +153,7 @@ export class Exchanges implements Books {
     return exchange
   }
 
-  #routed (exchange: Exchange, request: FastifyRequest, reply: FastifyReply): void {
+  #assignRoute (exchange: Exchange, request: FastifyRequest, reply: FastifyReply): void {
     const route = this.#settings.routes.of(request)
     exchange.list?.delete(exchange)
     if (route === undefined) {
@@ -158,7 +164,8 @@ export class Exchanges implements Books {
     exchange.request = request
     exchange.reply = reply
     if (!this.#settings.first) exchange.seenAt = 0
-    // What ended unheard is found when its route is used again, at the latest at the next scrape. Most are not old enough to be looked at.
+    // An exchange whose end was missed is found when its route is used again, at the latest at the next scrape. Most
+    // exchanges are too young to be checked.
     const { oldest } = route.inFlight
     if (oldest !== undefined && exchange.seenAt - oldest.seenAt > OLD && isClosed(oldest)) this.#closed(oldest)
     route.inFlight.add(exchange)
@@ -167,7 +174,7 @@ export class Exchanges implements Books {
     if (route.longLived && exchange.arrival !== 'upgrade') this.#awaitHeaders(exchange)
   }
 
-  /** A long-lived response is observed when its headers are sent. One that says how long it is is no stream. */
+  /** Observes a long-lived response when its headers are sent. A response that gives its length is no stream. */
   #awaitHeaders (exchange: Exchange): void {
     const stop = shadowMethod(exchange.raw, 'writeHead', (original) => (...args) => {
       stop()
@@ -182,11 +189,14 @@ export class Exchanges implements Books {
     if (exchange.over) return
     exchange.told = status
     if (status === SWITCHING_PROTOCOLS) return this.#opened(exchange, status)
-    // What is no socket, as in tests, may not say when the response is finished.
+    // A connection that is no socket, as in tests, may not tell when the response is finished.
     process.nextTick(() => { if (exchange.raw.writableEnded) this.#closed(exchange) })
   }
 
-  /** The headers of a long-lived response are sent: it is observed with the time until here, and from now on an open stream. Never throws. */
+  /**
+   * The headers of a long-lived response are sent. Its duration ends here, and from now on it is an open stream. Never
+   * throws.
+   */
   #opened (exchange: Exchange, status: number): void {
     try {
       const { route } = exchange
@@ -196,7 +206,7 @@ export class Exchanges implements Books {
       route.streams.add(exchange)
       const seconds = this.#observe(exchange, route, status)
       this.handled(exchange, seconds)
-      // From now on its age is the one of the stream.
+      // From now on its age is the age of the stream.
       exchange.seenAt = performance.now()
       if (status !== SWITCHING_PROTOCOLS) route.streamed?.inc()
     } catch (error) {
@@ -226,7 +236,7 @@ export class Exchanges implements Books {
     if (route === undefined) return
     const ending = endingOf(exchange)
     if (exchange.opened) {
-      // A client that leaves is how a stream ends.
+      // A stream ends normally when its client leaves.
       if (ending === 'incomplete' && exchange.told === 0) route.incomplete?.inc()
       return
     }
@@ -237,13 +247,13 @@ export class Exchanges implements Books {
     else if (ending === 'incomplete') route.incomplete?.inc()
   }
 
-  /** What is observed once a request, whichever way it ends. @returns how long it took, in seconds */
+  /** Writes what is observed once for each request, however it ends. @returns the duration of the request in seconds */
   #observe (exchange: Exchange, route: RouteMetrics<Exchange>, status: number): number {
     const { reply } = exchange
     const { seconds } = exchange
     const exemplar = this.#exemplarOf(exchange)
     route.finished(status, seconds, this.#settings.labels.of(exchange.request, reply), exemplar)
-    this.#uploaded(exchange, route, exemplar)
+    this.#observeUpload(exchange, route, exemplar)
     if (route.queueDuration !== undefined && exchange.request !== undefined) {
       const queued = queuedSeconds(exchange.headers, Date.now() - seconds * 1000)
       if (queued !== undefined) route.queueDuration.observe(queued, exemplar)
@@ -263,12 +273,15 @@ export class Exchanges implements Books {
     this.#settings.families.http_responses_charset_total?.inc({ charset: charsetOf(responseHeader(exchange, 'content-type')) })
   }
 
-  /** The size of the body of the request, if it has arrived. Of one that was answered before its end was read, Node says so only in a later turn. */
-  #uploaded (exchange: Exchange, { requestSize }: Pick<RouteMetrics<Exchange>, 'requestSize'>, exemplar: Labels | undefined, later = false): void {
+  /**
+   * Observes the size of the request's body, if the body has arrived. If the request was answered before the end of its
+   * body was read, Node says only in a later turn that the body has arrived.
+   */
+  #observeUpload (exchange: Exchange, { requestSize }: Pick<RouteMetrics<Exchange>, 'requestSize'>, exemplar: Labels | undefined, later = false): void {
     if (requestSize === undefined) return
     const bytes = requestBytes(exchange)
     if (bytes !== undefined) requestSize.observe(bytes, exemplar)
-    else if (!later && exchange.raw.writableFinished) setImmediate(() => this.#uploaded(exchange, { requestSize }, exemplar, true))
+    else if (!later && exchange.raw.writableFinished) setImmediate(() => this.#observeUpload(exchange, { requestSize }, exemplar, true))
   }
 
   #exemplarOf (exchange: Exchange): Labels | undefined {

@@ -3,15 +3,15 @@ import { catalogue, metric, type Definition, type FamilyOf, type MetricName, typ
 /** The metrics of the HTTP half. */
 export type HttpMetricName = Extract<MetricName, `http_${string}`>
 
-/** The HTTP metrics that are on; one that is off is not there. */
+/** The HTTP metrics that are on; a metric that is off is missing. */
 export type HttpFamilies = { readonly [N in HttpMetricName]?: FamilyOf<N> }
 
-/** Which metrics are on where it differs from the catalogue, their buckets, and the labels a user adds. */
+/** The metrics that are switched off or on against the catalogue, the buckets, and the labels that a user adds. */
 export interface HttpChoice {
   readonly metrics: Readonly<Partial<Record<HttpMetricName, boolean>>>
-  /** Seconds, of the histograms of durations. */
+  /** The bounds of the duration histograms, in seconds. */
   readonly durationBuckets: readonly number[] | undefined
-  /** Bytes, of the histograms of sizes. */
+  /** The bounds of the size histograms, in bytes. */
   readonly sizeBuckets: readonly number[] | undefined
   /** Names of the user's labels, on http_request_duration_seconds. */
   readonly extraLabels: readonly string[]
@@ -19,7 +19,7 @@ export interface HttpChoice {
 
 export const HTTP_METRICS = Object.keys(catalogue).filter((name): name is HttpMetricName => name.startsWith('http_'))
 
-/** Makes or finds those that are on. */
+/** Makes or finds the families of the metrics that are on. */
 export function httpFamilies (scope: Scope, choice: HttpChoice): HttpFamilies {
   const families: Partial<Record<HttpMetricName, unknown>> = {}
   for (const name of HTTP_METRICS) {

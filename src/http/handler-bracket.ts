@@ -8,24 +8,25 @@ import { symbolOf } from './kept.js'
 type Handler = (request: FastifyRequest, reply: FastifyReply) => unknown
 type Hook = (request: FastifyRequest, reply: FastifyReply, done: () => void) => unknown
 
-/** What Fastify knows of a route when a request is there (fastify/lib/context.js). */
+/** Fastify's context of a route, which every request of the route has (fastify/lib/context.js). */
 interface RouteContext {
   handler: Handler
-  /** All hooks of the route, those of its scopes first; null where there is none. */
+  /** All preHandler hooks of the route, the hooks of its scopes first; null when there are none. */
   preHandler: Hook[] | null
 }
 
-/** Where Fastify keeps the context of a request. */
+/** The description of Fastify's symbol for the context of a request. */
 const CONTEXT = 'fastify.context'
 const CHANNEL = 'fastify-prometheus.handler'
 
 /**
- * What the hook returns in place of calling `done`: Fastify takes it for a promise, and its `then` calls what it is given in the same turn. Fastify goes on after the
- * hook has returned, so that no hook of ours is on the stack of the handler. `then(resolve, reject)` is `resolve.call(reject)`, and call() shows in no stack.
+ * The hook returns this in place of calling `done`. Fastify takes it for a promise; its `then` calls the given function
+ * in the same turn. So Fastify goes on after the hook has returned, and no hook of ours is on the stack of the handler.
+ * `then(resolve, reject)` is `resolve.call(reject)`, and call() shows in no stack.
  */
 const AT_ONCE = { then: Function.prototype.call.bind(Function.prototype.call) as (resolve: () => void, reject: unknown) => void }
 
-/** What Node's traceSync() puts a handler's result into. */
+/** Node's traceSync() puts the result of a handler in here. */
 interface Outcome {
   result?: unknown
   error?: unknown
@@ -35,17 +36,19 @@ type Trace = (handler: Handler, outcome: Outcome, context: RouteContext, ...args
 
 const trace = traceOfNode() ?? traceOfOurs
 const bracketed = new WeakSet<RouteContext>()
-/** Those whose handlers are on the stack, the innermost last: a handler may inject() a request. */
+/** The exchanges whose handlers are on the stack, the innermost last: a handler may inject() a request. */
 const running: Exchange[] = []
 
 /**
- * Brackets the handler of the route of a request, and nothing else, from this request on.
+ * Brackets the handler of a request's route, and nothing else, from this request on.
  *
- * A hook of ours is the last before the handler. Between it and the handler Fastify runs nothing of the application; there the request has a copy of its route's
- * context, whose handler is the real one in a traceSync() of Node's. So nobody sees a handler wrapped, nothing of ours is on the handler's stack, and routes
- * from before the plugin are bracketed too. Fastify's own channel would need none of this, but a subscriber there makes Fastify set an error's status before
- * the error handler runs (fastify/lib/handle-request.js), in every Fastify of the process.
- * @returns whether Fastify keeps its routes where it did when this was written
+ * A hook of ours is the last hook before the handler. Between that hook and the handler Fastify runs nothing of the
+ * application. There the request has a copy of its route's context, in which the handler is the real handler inside
+ * Node's traceSync(). So the application sees no wrapped handler, no function of ours is on the handler's stack, and
+ * routes that were registered before the plugin are bracketed too. Fastify's own channel would need none of this. But a
+ * subscriber of that channel makes Fastify set an error's status before the error handler runs
+ * (fastify/lib/handle-request.js), in every Fastify of the process.
+ * @returns whether Fastify keeps its routes where this code looks for them
  */
 export function bracketHandler (request: FastifyRequest): boolean {
   const symbol = symbolOf(request, CONTEXT)
@@ -77,7 +80,7 @@ function hookOf (symbol: symbol, context: RouteContext): Hook {
   return function (request, reply) {
     const contexts = request as unknown as Record<symbol, RouteContext>
     const exchange = exchangeOf(reply.raw)
-    // Another copy of this package may have its own there already.
+    // Another copy of this package may have put its own context there already.
     if (exchange === undefined || exchange.over || contexts[symbol] !== context) return AT_ONCE
     next = { exchange, contexts }
     contexts[symbol] = observed
@@ -85,7 +88,10 @@ function hookOf (symbol: symbol, context: RouteContext): Hook {
   }
 }
 
-/** Node's traceSync(), which tells how a handler returned; undefined in a runtime whose tracing channels are missing or silent. */
+/**
+ * Node's traceSync(), which tells how a handler returned; undefined in a runtime whose tracing channels are missing or
+ * silent.
+ */
 function traceOfNode (): Trace | undefined {
   const end = `tracing:${CHANNEL}:end`
   let isHeard = false
@@ -96,14 +102,14 @@ function traceOfNode (): Trace | undefined {
     channel.traceSync(() => {}, {})
     unsubscribe(end, hear)
     if (!isHeard) return undefined
-    subscribe(end, (outcome) => returned(outcome as Outcome))
+    subscribe(end, (outcome) => handlerReturned(outcome as Outcome))
     return channel.traceSync.bind(channel) as Trace
   } catch {
     return undefined
   }
 }
 
-/** The same without a channel: one frame of ours is on the handler's stack then. */
+/** The same without a channel: one function of ours is on the handler's stack then. */
 function traceOfOurs (handler: Handler, outcome: Outcome, context: RouteContext, ...args: Parameters<Handler>): unknown {
   try {
     return (outcome.result = handler.apply(context, args))
@@ -111,34 +117,38 @@ function traceOfOurs (handler: Handler, outcome: Outcome, context: RouteContext,
     outcome.error = error
     throw error
   } finally {
-    returned(outcome)
+    handlerReturned(outcome)
   }
 }
 
 /**
- * It ends when its promise settles or, without one, when it returns with the reply sent; where it answers later from a callback, it ends with its response.
+ * A handler has returned. It ends when its promise settles. Without a promise, it ends now if the reply is sent. If it
+ * answers later from a callback, it ends with its response.
  */
-function returned (outcome: Outcome): void {
+function handlerReturned (outcome: Outcome): void {
   const exchange = running.pop()
   if (exchange === undefined) return
   const { result } = outcome
   outcome.result = undefined
   if (exchange.reply?.sent === true && !exchange.raw.writableEnded) exchange.books.hijacked(exchange)
-  // A second branch of a promise changes nothing, for Fastify takes its rejection.
+  // A second branch of the promise changes nothing, because Fastify takes its rejection.
   if (result instanceof Promise) {
     const settled = () => exchange.books.handled(exchange)
     result.then(settled, settled)
   } else if (result === undefined) {
     if (outcome.error !== undefined || hasAnswered(exchange)) exchange.books.handled(exchange)
     outcome.error = undefined
-  } else if (isThenable(result)) atThen(result, () => exchange.books.handled(exchange))
+  } else if (isThenable(result)) observeThen(result, () => exchange.books.handled(exchange))
   else exchange.books.handled(exchange)
 }
 
 type Settle = (value: unknown) => unknown
 
-/** What is no promise may be a query that runs each time its `then` is called: Fastify calls it, once. */
-function atThen (thenable: object, settled: () => void): void {
+/**
+ * Observes the end of a thenable that is no promise. Such a thenable may be a query that runs at each call of its
+ * `then`, so only the one call by Fastify is used.
+ */
+function observeThen (thenable: object, settled: () => void): void {
   const undo = shadowMethod(thenable, 'then', (then) => function (this: unknown, ...[fulfilled, rejected]: unknown[]) {
     undo()
     return then.call(this, (value: unknown) => {
@@ -151,12 +161,15 @@ function atThen (thenable: object, settled: () => void): void {
   })
 }
 
-/** What Fastify takes for a promise. */
+/** Whether Fastify takes a value for a promise. */
 function isThenable (value: object | null): value is object {
   return value !== null && typeof (value as { then?: unknown }).then === 'function'
 }
 
-/** Whether the response is on its way: ended, or a payload stream flowing into it, which shows in pipe()'s own listener. */
+/**
+ * Whether the response is on its way: it has ended, or a payload stream flows into it. The stream shows in the listener
+ * that pipe() adds.
+ */
 function hasAnswered ({ raw }: Exchange): boolean {
   return raw.writableEnded || raw.listenerCount('unpipe') > 0
 }

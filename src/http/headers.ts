@@ -1,12 +1,15 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { OTHER } from './bounded-values.js'
 
-/** Charsets that have a label value of their own (the IANA names of those the web uses). */
+/** Charsets that have a label value of their own (the IANA names of the charsets that the web uses). */
 const CHARSETS = new Set(['utf-8', 'us-ascii', 'iso-8859-1', 'iso-8859-2', 'iso-8859-15', 'windows-1250', 'windows-1251', 'windows-1252', 'utf-16', 'shift_jis',
   'euc-jp', 'iso-2022-jp', 'euc-kr', 'gb2312', 'gbk', 'gb18030', 'big5', 'koi8-r', 'koi8-u'])
-/** A request that is said to have waited longer than a day was not: the header is wrong. */
+/** The longest wait that is believed, a day: a header that says more is wrong. */
 const LONGEST_QUEUE_SECONDS = 86_400
-/** A proxy on the same machine says whole milliseconds, and so does our clock: what took less may come out as less than nothing. */
+/**
+ * How far below zero a wait may be. A proxy on the same machine gives whole milliseconds, and so does our clock, so a
+ * very short wait may come out negative.
+ */
 const CLOCK_SECONDS = 0.002
 
 /** The charset of a content type: one of a closed set, `_OTHER`, or 'none'. */
@@ -17,8 +20,9 @@ export function charsetOf (contentType: unknown): string {
 }
 
 /**
- * Seconds since the proxy in front took the request: X-Request-Start or X-Queue-Start, in seconds, milli- or microseconds since the epoch,
- * with or without nginx' `t=`. Undefined where there is none, or none to believe.
+ * Seconds since the proxy in front took the request: X-Request-Start or X-Queue-Start, in seconds, milli- or
+ * microseconds since the epoch, with or without nginx' `t=`. Undefined without such a header, or when it cannot be
+ * right.
  * @param now milliseconds since the epoch
  */
 export function queuedSeconds (headers: IncomingHttpHeaders, now: number): number | undefined {

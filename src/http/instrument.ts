@@ -16,16 +16,16 @@ import { checkRouteConfig, RouteTable } from './routes.js'
 import { UserLabels, type LabelResolver } from './user-labels.js'
 import { countViews } from './views.js'
 
-/** What the HTTP half is made with. */
+/** The settings of the HTTP half. */
 export interface HttpSettings extends Omit<HttpChoice, 'extraLabels'> {
   readonly excludeRoutes: ReadonlyArray<string | RegExp>
   readonly labels: Readonly<Record<string, LabelResolver>>
-  /** The labels of requests that no route names. */
+  /** Gives the labels of requests that no route names. */
   readonly route: RouteNamer | undefined
   readonly exemplars: boolean | ExemplarSource<FastifyRequest> | undefined
 }
 
-/** Observes every request of a Fastify instance, those of routes that are already there too. */
+/** Observes every request of a Fastify instance, also on routes that are registered already. */
 export function instrumentHttp (fastify: FastifyInstance, scope: Scope, settings: HttpSettings, trouble: Trouble): void {
   const failed = (error: unknown) => trouble.report('http', error)
   const labels = new UserLabels(settings.labels, trouble, (name) => fastify.log.warn(
@@ -41,7 +41,7 @@ export function instrumentHttp (fastify: FastifyInstance, scope: Scope, settings
     excluded: settings.excludeRoutes,
     methods: fastify.supportedMethods,
     labels: routeLabels,
-    met (request) {
+    onFirstRequest (request) {
       if (!brackets) return
       brackets = bracketHandler(request)
       if (!brackets) failed(new Error('this Fastify keeps its routes in a way that is not known here: http_handler_duration_seconds stays empty'))
@@ -66,7 +66,8 @@ export function instrumentHttp (fastify: FastifyInstance, scope: Scope, settings
     else countUsage(usage, done)
   })
 
-  // Only for what an earlier hook may answer: the hook makes Fastify watch every response, a third of what all this costs.
+  // Needed only when an earlier hook may answer: this hook makes Fastify watch every response, a third of the whole
+  // cost.
   if (!first) {
     fastify.addHook('onResponse', (request, reply, done) => {
       try {
@@ -108,14 +109,15 @@ export function instrumentHttp (fastify: FastifyInstance, scope: Scope, settings
     exchanges.close()
     for (const each of undo) each?.()
   }
-  // The server goes on for as long as there are connections; without it, nothing is answered any more.
+  // The server goes on as long as it has connections. Without a server that listens, nothing is answered any more.
   fastify.addHook('onClose', (_fastify, done) => {
     if (fastify.server.listening) fastify.server.once('close', closed)
     else closed()
     done()
   })
 
-  // In a scope of its own, Fastify's other requests are none of ours; the root's prototype is no Fastify.
+  // When the plugin is registered in a child scope, Fastify's other requests are not observed. Only the root's
+  // prototype is no Fastify.
   if (Object.getPrototypeOf(fastify) !== Object.prototype) return
   watchEntrances(fastify, (request, response) => {
     try {
@@ -126,7 +128,7 @@ export function instrumentHttp (fastify: FastifyInstance, scope: Scope, settings
   }, new Refusals(families.http_client_errors_total, failed))
 }
 
-/** The oldest that is open: the end of those before it was not heard. */
+/** The oldest exchange that is open: the end of the exchanges before it was missed. */
 function oldestOf (list: OpenList<Exchange>): Exchange | undefined {
   let { oldest } = list
   while (oldest !== undefined && isClosed(oldest)) oldest = oldest.newer
@@ -134,8 +136,8 @@ function oldestOf (list: OpenList<Exchange>): Exchange | undefined {
 }
 
 /**
- * Whether no onRequest hook runs before one added now: there is none yet, and no scope that may have its own. Fastify keeps both under symbols
- * of its own; where they are not found, there may be one.
+ * Whether no onRequest hook runs before one that is added now: there is no hook yet, and no scope that may have its
+ * own. Fastify keeps both under its own symbols; when these are not found, there may be an earlier hook.
  */
 function runsFirst (fastify: FastifyInstance): boolean {
   const hooks = (keptIn(fastify, 'fastify.hooks') as { onRequest?: unknown } | undefined)?.onRequest

@@ -2,8 +2,9 @@ import type { Duplex } from 'node:stream'
 import type { RawResponse } from './raw.js'
 
 /**
- * Responses to pipelined requests that wait for the one before them. They have no socket yet, so Node emits no 'close' on them when the
- * connection is lost (node/lib/_http_server.js, parserOnIncoming): the connection's own 'close' tells. One listener a connection.
+ * Responses to pipelined requests that wait for the response before them. They have no socket yet, so Node emits no
+ * 'close' on them when the connection is lost (node/lib/_http_server.js, parserOnIncoming): the connection's own
+ * 'close' tells. Each connection gets one listener.
  */
 export class PipelineQueues {
   readonly #queues = new WeakMap<Duplex, Set<RawResponse>>()

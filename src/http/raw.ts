@@ -4,5 +4,5 @@ import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 export type RawRequest = IncomingMessage | Http2ServerRequest
 export type RawResponse = ServerResponse | Http2ServerResponse
 
-/** How a request came: the ways in which an exchange can end differ. */
+/** The way a request came in. It decides how the exchange may end. */
 export type Arrival = 'http1' | 'http2' | 'upgrade' | 'inject'

@@ -5,19 +5,22 @@ import { hasHead } from './endings.js'
 import { exchangeOf } from './exchange.js'
 import { readStatus } from './wire.js'
 
-/** What Node's server keeps on a connection (node/lib/_http_server.js). */
+/** A socket, with what Node's server keeps on it (node/lib/_http_server.js). */
 interface Connection extends Socket {
   /** The response that is being answered. */
   _httpMessage?: OutgoingMessage | null
   parser?: { incoming?: { complete?: boolean } | null } | null
 }
 
-/** Codes of what is refused, and not of a connection that is lost: those of the parser (llhttp), and of Node's server. */
+/**
+ * The codes of refused requests, from the parser (llhttp) and from Node's server. A lost connection has other codes.
+ */
 const REFUSED = /^(HPE|ERR_HTTP)_[A-Z0-9_]{1,60}$/
 
 /**
- * What Node's parser refuses: a malformed request, one whose headers are too large, one that does not come in time. Where Fastify has the request already, the
- * status that is written to the connection is the one of its exchange; else it is counted here, for nothing else hears of it.
+ * The requests that Node's parser refuses: a malformed request, headers that are too large, a request that does not
+ * come in time. If Fastify has the request already, its exchange gets the status that is written to the connection.
+ * Otherwise the request is counted here, because nothing else sees it.
  */
 export class Refusals {
   readonly #counter: FamilyOf<'http_client_errors_total'> | undefined
@@ -29,13 +32,13 @@ export class Refusals {
     this.#failed = failed
   }
 
-  /** Before the server's 'clientError' is told to anybody else. Never throws. */
+  /** Called at the server's 'clientError', before any other listener. Never throws. */
   refused (error: NodeJS.ErrnoException, connection: Connection): void {
     try {
       const { code } = error
       if (typeof code !== 'string' || !REFUSED.test(code) || this.#seen.has(connection)) return
       this.#seen.add(connection)
-      // The client closed it in the middle of a body: it left, and whatever is written now does not reach it.
+      // The client closed the connection in the middle of a body. It has left, and a later answer does not reach it.
       const known = connection.parser?.incoming?.complete === false
       if (known && connection.readableEnded) return
       if (!known) this.#counter?.inc({ code })

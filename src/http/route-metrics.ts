@@ -2,13 +2,13 @@ import { OpenList, type Open } from '../instrumentation/index.js'
 import type { CounterChild, HistogramChild, Labels } from '../metrics/index.js'
 import type { HttpFamilies } from './families.js'
 
-/** One method of one route, and its bound children: what a request is observed with. */
+/** The metrics of one method of one route: its bound children, and its requests in flight. */
 export class RouteMetrics<Exchange extends Open<Exchange>> {
-  /** Received and not yet finished or aborted. */
+  /** The requests received and not yet finished or aborted. */
   readonly inFlight = new OpenList<Exchange>()
   /** Long-lived responses whose headers are sent. */
   readonly streams = new OpenList<Exchange>()
-  /** Whether it has, or had, a long-lived response. */
+  /** Whether the route has, or had, a long-lived response. */
   streaming: boolean
   readonly handlerDuration: HistogramChild | undefined
   readonly requestSize: HistogramChild | undefined
@@ -47,7 +47,7 @@ export class RouteMetrics<Exchange extends Open<Exchange>> {
     ;(secure ? this.#https : this.#http)?.inc()
   }
 
-  /** @param extra the user's label values, none where there are no such labels */
+  /** @param extra the values of the user's labels; empty when there are no such labels */
   finished (status: number, seconds: number, extra: readonly string[], exemplar: Labels | undefined): void {
     const family = this.families.http_request_duration_seconds
     if (family === undefined) return

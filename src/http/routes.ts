@@ -10,47 +10,52 @@ import { RouteMetrics } from './route-metrics.js'
 /** The route label of a request that no route matched. */
 export const UNMATCHED = '__unmatched__'
 
-/** What a route says of itself in `config.metrics`: `false` leaves it out. */
+/** A route's own settings in `config.metrics`; `false` leaves the route out. */
 export type RouteMetricsConfig = false | {
-  /** Its route label. Default: its URL. */
+  /** The route label. Default: the URL of the route. */
   route?: string
   /**
-   * Whether its responses are streams that stay open, as server-sent events do: their duration is then the time until their headers are sent, and they are counted
-   * in http_streams_open while they last. Upgrades are so by themselves. Default: false.
+   * Whether the route's responses are streams that stay open, such as server-sent events. Their duration is then the
+   * time until their headers are sent, and while they last they are counted in http_streams_open. Upgrades are always
+   * long-lived. Default: false.
    */
   longLived?: boolean
 }
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** fastify-prometheus: `false` leaves the route out of the metrics, `{ route, longLived }` says more of it. */
+    /**
+     * fastify-prometheus: `false` leaves the route out of the metrics, `{ route, longLived }` sets how it is measured.
+     */
     metrics?: RouteMetricsConfig
   }
 }
 
-/** Tells a label's long-lived routes from its others, in the table alone. */
+/** Keeps a label's long-lived routes apart from its others, in the keys of the table alone. */
 const LONG_LIVED = '(long-lived)'
 
-/** Methods of one template, or of one label that a user's function gave for it. */
+/** The methods of one template, or of one label that a user's function gave. */
 type Methods = Map<string, RouteMetrics<Exchange>>
 
-/** What a route table is made with. */
+/** The settings of a route table. */
 export interface RouteTableSettings {
   readonly families: HttpFamilies
-  /** Route templates, whole or as a pattern. */
+  /** The routes to leave out: whole templates, or patterns. */
   readonly excluded: ReadonlyArray<string | RegExp>
-  /** Methods the server knows. */
+  /** The methods that the server knows. */
   readonly methods: Iterable<string>
-  /** The labels of requests that no route names; undefined where they are not asked for. */
+  /** Gives the labels of requests that no route names; undefined when the user gave no function. */
   readonly labels: RouteLabels | undefined
   /** Called with the first request of a route and method. */
-  readonly met: (request: FastifyRequest) => void
+  readonly onFirstRequest: (request: FastifyRequest) => void
 }
 
-/** The routes met so far. Their number is bounded by the routes and methods of the application, whatever requests come. */
+/**
+ * The routes seen so far. Their number is bounded by the routes and methods of the application, whatever requests come.
+ */
 export class RouteTable {
   readonly #routes = new Map<FastifyContextConfig | string, Methods | null>()
-  /** Those of wildcards that were met, where their requests are asked for a label each. */
+  /** The wildcard routes seen so far, when each of their requests may have a label of its own. */
   readonly #wildcards = new WeakSet<FastifyContextConfig>()
   readonly #settings: RouteTableSettings
   readonly #methods: ReadonlySet<string>
@@ -60,7 +65,7 @@ export class RouteTable {
     this.#methods = new Set(settings.methods)
   }
 
-  /** The route of a request; undefined where it is left out. */
+  /** The route of a request; undefined for a route that is left out. */
   of (request: FastifyRequest): RouteMetrics<Exchange> | undefined {
     const { config, url } = request.routeOptions
     if (this.#settings.labels !== undefined && (url === undefined || url.endsWith('*'))) return this.#labelled(request, config, url)
@@ -72,11 +77,11 @@ export class RouteTable {
     if (known !== undefined) return known
     const made = new RouteMetrics<Exchange>(request.method, settingsOf(config)?.route ?? url, isLongLived(config), this.#settings.families)
     methods.set(request.method, made)
-    this.#settings.met(request)
+    this.#settings.onFirstRequest(request)
     return made
   }
 
-  /** What no route matched, or never came to a route; undefined where it is left out. */
+  /** The route of requests that matched no route, or never came to one; undefined when such requests are left out. */
   unmatched (method: string): RouteMetrics<Exchange> | undefined {
     return this.#named(UNMATCHED, method, false)
   }
@@ -85,7 +90,7 @@ export class RouteTable {
     for (const methods of this.#routes.values()) if (methods !== null) yield * methods.values()
   }
 
-  /** Those that have long-lived responses, or had. */
+  /** The routes that have long-lived responses, or had. */
   * streaming (): Generator<RouteMetrics<Exchange>> {
     for (const route of this) if (route.streaming) yield route
   }
@@ -95,7 +100,7 @@ export class RouteTable {
     if (this.#isExcluded(config, url ?? UNMATCHED)) return undefined
     if (url !== undefined && !this.#wildcards.has(config)) {
       this.#wildcards.add(config)
-      this.#settings.met(request)
+      this.#settings.onFirstRequest(request)
     }
     const label = settingsOf(config)?.route ?? this.#settings.labels?.of(request, url !== undefined) ?? url ?? UNMATCHED
     return this.#named(label, request.method, isLongLived(config))
@@ -124,7 +129,7 @@ export class RouteTable {
 
 const ROUTE_OPTIONS = ['route', 'longLived']
 
-/** @throws MetricsError FP_ERR_INVALID_OPTION for what a route may not say in `config.metrics` */
+/** @throws MetricsError FP_ERR_INVALID_OPTION for settings that a route may not have in `config.metrics` */
 export function checkRouteConfig (url: string, config: FastifyContextConfig | undefined): void {
   const said: unknown = config?.metrics
   if (said === undefined || said === false) return
@@ -140,7 +145,10 @@ export function checkRouteConfig (url: string, config: FastifyContextConfig | un
 
 const NO_SPELLINGS: ReadonlyMap<string, string> = new Map()
 
-/** Checked when the route was registered, where that was after the plugin; before, anything may be there. */
+/**
+ * The settings of a route. They were checked if the route was registered after the plugin; in an earlier route anything
+ * may be there.
+ */
 function settingsOf (config: FastifyContextConfig | undefined): { readonly route?: string, readonly longLived?: boolean } | undefined {
   const said = config?.metrics
   if (typeof said !== 'object' || said === null) return undefined

@@ -5,10 +5,10 @@ const STATUS_LINE = /^HTTP\/1\.[01] (\d{3})/
 export const SWITCHING_PROTOCOLS = 101
 
 /**
- * Reads the status that is written to a connection, whichever way it is written: of upgrades, and of what is answered where there is no response
- * to write to. Informational statuses are passed over, but for 101.
+ * Reads the status that is written to a connection, by write() or end(): for upgrades, and for answers that have no
+ * response object. Informational statuses are skipped, except 101.
  * @param told called once, with the status, just before it is written; it must not throw
- * @returns stops reading
+ * @returns a function that stops the reading
  */
 export function readStatus (connection: Duplex, told: (status: number) => void): () => void {
   let stopped = false

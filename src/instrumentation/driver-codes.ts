@@ -1,13 +1,16 @@
 import { conditions } from './sqlstate.js'
 
 /**
- * The error codes of other databases than PostgreSQL, under the names of its conditions: on each line a condition, then numbers
- * and codes that mean the same. What has no equivalent there is not here.
+ * The error codes of databases other than PostgreSQL, under the names of PostgreSQL's conditions. Each line has a
+ * condition, then numbers and codes that mean the same. A code without such a condition is left out.
  */
 type Codes = ReadonlyMap<string, string>
 
-/** MySQL and MariaDB: the server's numbers, mysql2's names of them; `number/SQLSTATE` where the two servers gave one number two meanings. */
-const MYSQL = read(`
+/**
+ * MySQL and MariaDB: the server's numbers, and mysql2's names of them. `number/SQLSTATE` stands for a number that has
+ * another meaning in each of the two servers.
+ */
+const MYSQL = readCodes(`
 unique_violation 1062 ER_DUP_ENTRY 1586 ER_DUP_ENTRY_WITH_KEY_NAME 1022 ER_DUP_KEY 1169 ER_DUP_UNIQUE 1859 ER_DUP_UNKNOWN_IN_INDEX
 unique_violation 1557 ER_FOREIGN_DUPLICATE_KEY 1761 ER_FOREIGN_DUPLICATE_KEY_WITH_CHILD_INFO 1762 ER_FOREIGN_DUPLICATE_KEY_WITHOUT_CHILD_INFO
 not_null_violation 1048 ER_BAD_NULL_ERROR 1263 ER_WARN_NULL_TO_NOTNULL 1364 ER_NO_DEFAULT_FOR_FIELD
@@ -54,8 +57,10 @@ raise_exception 1644 ER_SIGNAL_EXCEPTION
 /** SQLSTATEs of MySQL that say less than its own code. */
 const GENERIC_STATES = new Set(['00000', '01000', '02000', '23000', '42000'])
 
-/** SQLite's result codes, as better-sqlite3 and sqlite3 name them and node:sqlite numbers them (sqlite.org/rescode.html). */
-const SQLITE = read(`
+/**
+ * SQLite's result codes: the names of better-sqlite3 and sqlite3, the numbers of node:sqlite (sqlite.org/rescode.html).
+ */
+const SQLITE = readCodes(`
 unique_violation SQLITE_CONSTRAINT_UNIQUE 2067 SQLITE_CONSTRAINT_PRIMARYKEY 1555 SQLITE_CONSTRAINT_ROWID 2579
 not_null_violation SQLITE_CONSTRAINT_NOTNULL 1299
 foreign_key_violation SQLITE_CONSTRAINT_FOREIGNKEY 787
@@ -77,7 +82,10 @@ insufficient_privilege SQLITE_AUTH 23 SQLITE_PERM 3
 program_limit_exceeded SQLITE_TOOBIG 18
 `)
 
-/** What SQLite's messages hold or begin with, where the code says less or there is none: sql.js has messages alone. */
+/**
+ * What SQLite's messages hold or begin with. They are read when the code is missing or says less: sql.js has only
+ * messages.
+ */
 const SQLITE_MESSAGES: ReadonlyArray<readonly [RegExp, string]> = [
   [/\b(?:UNIQUE|PRIMARY KEY) constraint failed\b|must be unique$|^(?:columns? .* (?:is|are) not unique)$/, 'unique_violation'],
   [/\bNOT NULL constraint failed\b/, 'not_null_violation'],
@@ -111,7 +119,7 @@ const SQLITE_VAGUE = new Set(['SQLITE_ERROR', 'SQLITE_CONSTRAINT', 'ERR_SQLITE_E
 const LONGEST_MESSAGE = 4096
 
 /** SQL Server's numbers (sys.messages). */
-const MSSQL = read(`
+const MSSQL = readCodes(`
 unique_violation 2627 2601
 not_null_violation 515
 foreign_key_violation 547
@@ -144,7 +152,7 @@ raise_exception 50000
 `)
 
 /** Oracle's numbers (Database Error Messages). */
-const ORACLE = read(`
+const ORACLE = readCodes(`
 unique_violation 1
 not_null_violation 1400 1407
 foreign_key_violation 2291 2292
@@ -176,7 +184,7 @@ division_by_zero 1476
 const ORACLE_CODE = /^(?:ORA|NJS|DPI|DPY)-\d{3,5}$/
 const RAISED_BY_ORACLE = [20000, 20999] as const
 
-/** What may be read of a driver's error. */
+/** The fields that are read of a driver's error. */
 export interface DriverError {
   readonly code?: unknown
   readonly message?: unknown
@@ -193,23 +201,24 @@ export interface DriverError {
 }
 
 /**
- * The condition of an error of a driver of MySQL, SQLite, SQL Server or Oracle, or its code in a form that can be a label.
- * @param certain whether it is known to be a driver's, so that a number or a message alone says enough
+ * The condition of an error of a driver of MySQL, SQLite, SQL Server or Oracle, or its code in a form that can be a
+ * label.
+ * @param certain whether the error is known to be a driver's, so that a number or a message alone is enough
  * @returns undefined for any other error
  */
 export function driverErrorType (error: DriverError, certain: boolean): string | undefined {
   const { code } = error
   const name = typeof code === 'string' ? code : ''
-  return mysql(error, name, certain) ?? sqlite(error, name, certain) ?? mssql(error, name, certain) ?? oracle(error, name, certain)
+  return mysqlTypeOf(error, name, certain) ?? sqliteTypeOf(error, name, certain) ?? mssqlTypeOf(error, name, certain) ?? oracleTypeOf(error, name, certain)
 }
 
-function mysql ({ code: given, errno = given, sqlState, message }: DriverError, code: string, certain: boolean): string | undefined {
-  // What the server says of a connection that is idle, mysql2 puts into the code, as a number.
+function mysqlTypeOf ({ code: given, errno = given, sqlState, message }: DriverError, code: string, certain: boolean): string | undefined {
+  // For an error on an idle connection, mysql2 puts the server's number into `code`, as a number.
   const number = typeof errno === 'number' && errno >= 1000 ? errno : 0
   const state = typeof sqlState === 'string' ? sqlState : ''
   if (!certain && state === '' && !/^(?:ER_|PROTOCOL_|CR_)/.test(code)) return undefined
   const text = typeof message === 'string' ? message : ''
-  // Any option that prevents a statement has this number.
+  // The server has this number for any option that prevents a statement.
   if (number === 1290 && /--(?:super[-_])?read[-_]only\b/.test(text)) return 'read_only_sql_transaction'
   if (number === 1305 && text.startsWith('SAVEPOINT ')) return 'invalid_savepoint_specification'
   const condition = MYSQL.get(`${number}/${state}`) ?? MYSQL.get(String(number)) ?? MYSQL.get(code) ??
@@ -219,12 +228,12 @@ function mysql ({ code: given, errno = given, sqlState, message }: DriverError, 
   return number > 0 && code === '' && (state !== '' || errno === given) ? `ER_${number}` : undefined
 }
 
-function sqlite ({ errcode, message }: DriverError, code: string, certain: boolean): string | undefined {
+function sqliteTypeOf ({ errcode, message }: DriverError, code: string, certain: boolean): string | undefined {
   const isSqlite = code.startsWith('SQLITE_') || code === 'ERR_SQLITE_ERROR'
   if (!isSqlite && (!certain || code !== '')) return undefined
   if (!SQLITE_VAGUE.has(code) && SQLITE.has(code)) return SQLITE.get(code)
   if (typeof errcode === 'number' && errcode !== 1 && errcode !== 19) {
-    // The lowest byte is the code that the extended one is of.
+    // The lowest byte of an extended code is the code that it extends.
     const condition = SQLITE.get(String(errcode)) ?? SQLITE.get(String(errcode & 0xff))
     if (condition !== undefined) return condition
   }
@@ -240,27 +249,27 @@ function sqlite ({ errcode, message }: DriverError, code: string, certain: boole
 }
 
 function conditionOfMessage (message: string): string | undefined {
-  // sqlite3 puts the code before it.
+  // sqlite3 puts the code before the message.
   const text = message.replace(/^SQLITE_[A-Z_]+: /, '')
   return SQLITE_MESSAGES.find(([pattern]) => pattern.test(text))?.[1]
 }
 
-function mssql ({ number, serverName, message }: DriverError, code: string, certain: boolean): string | undefined {
+function mssqlTypeOf ({ number, serverName, message }: DriverError, code: string, certain: boolean): string | undefined {
   if (typeof number !== 'number' || !(certain || code === 'EREQUEST' || code === 'ELOGIN' || typeof serverName === 'string')) return undefined
-  // One number for both kinds of constraint.
+  // SQL Server has one number for foreign key and CHECK constraints.
   if (number === 547 && typeof message === 'string' && message.includes(' CHECK constraint ')) return 'check_violation'
   return MSSQL.get(String(number))
 }
 
-function oracle ({ errorNum, message }: DriverError, code: string, certain: boolean): string | undefined {
-  // Before its version 6 oracledb gave no code.
+function oracleTypeOf ({ errorNum, message }: DriverError, code: string, certain: boolean): string | undefined {
+  // oracledb gave no code before its version 6.
   if (!ORACLE_CODE.test(code) && !(typeof errorNum === 'number' && (certain || String(message).startsWith('ORA-')))) return undefined
   const number = code.startsWith('ORA-') ? Number(code.slice('ORA-'.length)) : code === '' ? Number(errorNum) : 0
   if (number >= RAISED_BY_ORACLE[0] && number <= RAISED_BY_ORACLE[1]) return 'raise_exception'
   return ORACLE.get(String(number)) ?? (ORACLE_CODE.test(code) ? code : undefined)
 }
 
-function read (lines: string): Codes {
+function readCodes (lines: string): Codes {
   return new Map(lines.trim().split('\n').flatMap((line) => {
     const [condition = '', ...codes] = line.split(' ')
     return codes.map((code) => [code, condition] as const)

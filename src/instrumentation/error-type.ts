@@ -6,10 +6,10 @@ const CODE = /^[A-Z][A-Z0-9_]{1,63}$/
 const CLASS_NAME = /^[A-Za-z_$][\w$]{0,63}$/
 
 /**
- * What kind of error it is, as a label value: the name of its condition in PostgreSQL ('unique_violation'), for errors of other
- * databases too where one means the same; `class_` and the SQLSTATE's class where the condition has no name; else its code
- * ('ECONNREFUSED'), else its class ('TypeError'), else 'Error'. TypeORM's wrapper is looked through. Never its message. Never
- * throws, whatever was thrown.
+ * The type of an error, as a label value. First, PostgreSQL's name of its condition ('unique_violation'), also for an
+ * error of another database that means the same; `class_` and the SQLSTATE's class when the condition has no name. Else
+ * its code ('ECONNREFUSED'), else its class ('TypeError'), else 'Error'. For TypeORM's wrapper, the type of the
+ * driver's error. Never its message. Never throws, whatever was thrown.
  */
 export function errorTypeOf (error: unknown): string {
   try {
@@ -21,7 +21,10 @@ export function errorTypeOf (error: unknown): string {
   }
 }
 
-/** The same for what a driver of a database threw, or TypeORM around it: a number or a message of SQLite's alone says enough there. */
+/**
+ * The same for an error that is known to come from a database driver, or from TypeORM around one. A number alone, or a
+ * message of SQLite alone, is enough then.
+ */
 export function driverErrorTypeOf (error: unknown): string {
   try {
     const thrown = driverErrorOf(error)
@@ -31,7 +34,10 @@ export function driverErrorTypeOf (error: unknown): string {
   }
 }
 
-/** The driver's own error in TypeORM's QueryFailedError; any other is itself. May throw, where it cannot be read. */
+/**
+ * The driver's own error in TypeORM's QueryFailedError; any other error itself. May throw when the error cannot be
+ * read.
+ */
 export function driverErrorOf (error: unknown): unknown {
   const driverError = isObject(error) ? (error as { driverError?: unknown }).driverError : undefined
   return isObject(driverError) ? driverError : error
@@ -42,7 +48,8 @@ function codeTypeOf (error: object, certain: boolean): string | undefined {
   if (typeof code === 'string') {
     const condition = conditions.get(code)
     if (condition !== undefined) return condition
-    // Five characters may also be a code of Node's, EPIPE; those have no digit, nearly every SQLSTATE has.
+    // Five characters may also be a code of Node, such as EPIPE. Such a code has no digit; nearly every SQLSTATE has
+    // one.
     if (SQLSTATE.test(code) && /\d/.test(code)) return `class_${code.slice(0, 2)}`
   }
   return driverErrorType(error, certain) ?? (typeof code === 'string' && CODE.test(code) ? code : undefined)

@@ -3,11 +3,11 @@ import { MOST_EXEMPLAR_CHARACTERS, isLabelName, type ExemplarSource, type Labels
 import { show } from '../validation/errors.js'
 import { Trouble } from './trouble.js'
 
-/** The trace and the span of what is going on, as `@opentelemetry/api` says it (W3C Trace Context). */
+/** The current trace and span, as `@opentelemetry/api` gives them (W3C Trace Context). */
 export interface SpanContext {
   readonly traceId: string
   readonly spanId: string
-  /** Bits: the lowest says that the trace is sampled, and so can be looked up. */
+  /** Bits: the lowest bit says that the trace is sampled, and so can be looked up. */
   readonly traceFlags: number
 }
 
@@ -18,13 +18,13 @@ interface Span {
 const SAMPLED = 1
 const SOURCE = 'exemplars'
 
-/** Where exemplars come from: the active span of OpenTelemetry, or a function of the user's. No method throws. */
+/** The source of exemplars: the active span of OpenTelemetry, or a function of the user. No method throws. */
 export class Exemplars<Of = void> {
   readonly #source: ExemplarSource<Of> | undefined
   readonly #ofActiveSpan: boolean
   readonly #trouble: Trouble
 
-  /** @param option true, the default: the active span; false: nowhere; a function: that and nothing else */
+  /** @param option true, the default: the active span; false: no source; a function: that function and nothing else */
   constructor (option: boolean | ExemplarSource<Of> | undefined, trouble: Trouble) {
     this.#source = typeof option === 'function' ? option : undefined
     this.#ofActiveSpan = option === true || option === undefined
@@ -73,7 +73,7 @@ export class QueryExemplars extends Exemplars {
     super(scope.exemplars, new Trouble(scope))
   }
 
-  /** The labels for a query that starts here, from whichever it is. */
+  /** The labels for a query that starts now, from the active span or from the user's function. */
   here (): Labels | undefined {
     const span = this.span()
     return span === undefined ? this.ofSource() : this.ofSpan(span)
@@ -81,12 +81,12 @@ export class QueryExemplars extends Exemplars {
 }
 
 /**
- * A copy that nobody changes any more; undefined where there are no labels.
- * @throws TypeError, RangeError for what is no label set of an exemplar
+ * A frozen copy of the labels; undefined when there are none.
+ * @throws TypeError, RangeError for a value that is no label set of an exemplar
  */
 function labelSet (given: unknown): Labels | undefined {
   if (given === undefined || given === null) return undefined
-  // Its rejection would be nobody's, and end the process.
+  // Nothing else handles this promise, so its rejection would end the process.
   if (given instanceof Promise) given.catch(() => {})
   if (typeof given !== 'object' || Array.isArray(given) || given instanceof Promise) {
     throw new TypeError(`an exemplar must be an object of labels, { trace_id: '...' }, got ${show(given)}`)
@@ -104,7 +104,10 @@ function labelSet (given: unknown): Labels | undefined {
   return characters === 0 ? undefined : Object.freeze(labels)
 }
 
-/** What `@opentelemetry/api` 1.x keeps of an SDK under its global symbol (its internal/global-utils.js), nothing before one is registered. */
+/**
+ * The object in which `@opentelemetry/api` 1.x keeps an SDK, under its global symbol (its internal/global-utils.js). It
+ * has nothing before an SDK is registered.
+ */
 interface TelemetryGlobal {
   readonly context?: { active (): { getValue (key: symbol): unknown } }
 }
@@ -114,7 +117,7 @@ const TELEMETRY = Symbol.for('opentelemetry.js.api.1')
 /** The key of the span in a context (its trace/context-utils.js). */
 const SPAN = Symbol.for('OpenTelemetry Context Key SPAN')
 
-/** What `trace.getActiveSpan()` of `@opentelemetry/api` gives, without a module that a bundler might not find. */
+/** The result of `trace.getActiveSpan()` of `@opentelemetry/api`, without a module that a bundler might not find. */
 function activeSpan (): Span | undefined {
   const { context } = (globalThis as { [TELEMETRY]?: TelemetryGlobal })[TELEMETRY] ?? {}
   return context?.active().getValue(SPAN) as Span | undefined

@@ -1,4 +1,4 @@
-// What every observer stands on, the adapters included.
+// The parts that every observer uses, the adapters included.
 export { SCOPE_OPTIONS, readMetrics, readRegistries, readScope } from './scope.js'
 export { Trouble, type TroubleLog } from './trouble.js'
 export { disguised, originalOf, overlayMethod, shadow, shadowMethod, witnessed, type Method } from './shadow.js'

@@ -1,12 +1,15 @@
-/** What has begun and not ended: its place in the list of such. */
+/** An item that has begun and not ended, with its place in the list of such items. */
 export interface Open<T extends Open<T>> {
-  /** The list it is in, and its neighbours there. */
+  /** The list that the item is in, and its neighbours there. */
   list: OpenList<T> | undefined
   older: T | undefined
   newer: T | undefined
 }
 
-/** What has begun and not ended, oldest first. Adding and removing is a few writes, for each request and each query does it. */
+/**
+ * Items that have begun and not ended, oldest first. Adding and removing take a few writes, because each request and
+ * each query does both.
+ */
 export class OpenList<T extends Open<T>> {
   size = 0
   oldest: T | undefined = undefined
@@ -31,7 +34,7 @@ export class OpenList<T extends Open<T>> {
     this.size--
   }
 
-  /** All of them as they are now; they may leave the list meanwhile. */
+  /** All items as they are now; they may leave the list during the iteration. */
   [Symbol.iterator] (): Iterator<T> {
     const all: T[] = []
     for (let item = this.oldest; item !== undefined; item = item.newer) all.push(item)

@@ -3,14 +3,14 @@ import { defaultRegistry, isGrowthFactor, isMetricName, isRegistry, isResetTime,
 import { MetricsError, invalidOption, showName } from '../validation/errors.js'
 import { entriesOf, holds, isRecord, readGiven, refuseUnknown } from '../validation/given.js'
 
-/** The options that say where metrics go, what they are named and what they hold, by name. */
+/** The names of the options that say where metrics go, what they are named and what they hold. */
 export const SCOPE_OPTIONS = ['registry', 'prefix', 'maxSeries', 'nativeHistograms', 'exemplars'] as const satisfies ReadonlyArray<keyof Scope>
 
 const NATIVE_OPTIONS = ['growthFactor', 'classicBuckets', 'resetAfter']
 
 /**
- * The scope in somebody's options, checked; what else is in them is not looked at.
- * @param owner the public function they were given to
+ * Checks the scope in a caller's options; all other options are ignored.
+ * @param owner the public function that the options were passed to
  * @throws MetricsError FP_ERR_INVALID_OPTION
  */
 export function readScope (owner: string, options: { readonly [K in keyof Scope]?: unknown }): Scope {
@@ -32,14 +32,14 @@ export function readScope (owner: string, options: { readonly [K in keyof Scope]
     prefix,
     maxSeries,
     nativeHistograms: readNativeHistograms(owner, nativeHistograms),
-    // What a function takes and gives cannot be seen; what it gives is checked each time.
+    // What a function takes and gives cannot be checked here; each result is checked when it comes.
     exemplars: exemplars as Scope['exemplars']
   }
 }
 
 /**
- * The registries of a page, each once: that of our own metrics first.
- * @param given a registry, an array of them, or undefined for prom-client's global one
+ * The registries of a page, each once; the registry of our own metrics is the first.
+ * @param given a registry, an array of registries, or undefined for prom-client's global registry
  * @throws MetricsError FP_ERR_INVALID_OPTION
  */
 export function readRegistries (owner: string, given: unknown): readonly [RegistryLike, ...RegistryLike[]] {
@@ -54,8 +54,8 @@ export function readRegistries (owner: string, given: unknown): readonly [Regist
 }
 
 /**
- * Which of the metrics of one's own are switched off.
- * @param known the names that there are
+ * Reads which metrics are switched off or on.
+ * @param known the names of the metrics that can be switched
  * @throws MetricsError FP_ERR_INVALID_OPTION
  */
 export function readMetrics<N extends string> (owner: string, given: unknown, known: readonly N[]): Partial<Record<N, boolean>> {

@@ -1,6 +1,6 @@
 /**
- * Puts a value over a property of one object, where it shows no more than the property did; the function it gives back takes it
- * away again, unless somebody else has put theirs over it since.
+ * Puts a value over a property of one object. The value is enumerable only if the object's own property was.
+ * @returns a function that takes the value away again, unless other code has put its own over it since
  */
 export function shadow (target: object, name: PropertyKey, value: unknown): () => void {
   const own = Object.getOwnPropertyDescriptor(target, name)
@@ -12,29 +12,33 @@ export function shadow (target: object, name: PropertyKey, value: unknown): () =
   }
 }
 
-/** A method, whatever it takes. */
+/** A method with any arguments. */
 export type Method = (this: unknown, ...args: unknown[]) => unknown
 
-/** Puts a method over the one an object has, that passes for it; the function it gives back takes it away again. */
+/**
+ * Puts a method over an object's method, with the same name and length.
+ * @returns a function that takes it away again
+ */
 export function shadowMethod (target: object, name: string, make: (original: Method) => Method): () => void {
   const original: unknown = Reflect.get(target, name)
   return typeof original === 'function' ? shadow(target, name, disguised(original, make(original as Method))) : () => {}
 }
 
 /**
- * As shadowMethod, for an object of a class that others patch as well.
- * @param make is given what has the method underneath, under its name, as it is at each call: a patch of the prototype is met,
- * and missed again when it is taken off
+ * Does what shadowMethod does, for an object of a class that other code patches as well.
+ * @param make gets an object that has the method underneath, under its name. The method is read at each call, so a
+ * patch of the prototype runs as long as it is there
  */
 export function overlayMethod<N extends string> (target: object, name: N, make: (under: { readonly [K in N]: Method }) => Method): () => void {
   const original: unknown = Reflect.get(target, name)
   if (typeof original !== 'function') return () => {}
-  // The prototype of now: what inherits from the object, and is called with, would else be asked for this very method.
+  // The prototype as it is now. An object that inherits from `target`, and calls this method, would otherwise find this
+  // very method underneath.
   const under: unknown = Object.hasOwn(target, name) ? { [name]: original } : Object.getPrototypeOf(target)
   return shadow(target, name, disguised(original, make(under as { readonly [K in N]: Method })))
 }
 
-/** A function that passes for another: same name, same length. */
+/** Gives a function the name and the length of another, so that it passes for the other. */
 export function disguised<F extends object> (as: { readonly name: string, readonly length: number }, replacement: F): F {
   return Object.defineProperties(replacement, {
     name: { value: as.name, configurable: true },
@@ -44,13 +48,13 @@ export function disguised<F extends object> (as: { readonly name: string, readon
 
 type Class = new (...args: never[]) => object
 
-/** What each of these classes stands for. */
+/** The original of each witnessed class. */
 const originals = new WeakMap<object, unknown>()
 
 /**
- * A class that passes for another: its instances are the other's own, and so are their prototypes. A function that gives back
- * objects of its own, as doubles in tests are built, is a class too.
- * @param made is shown each instance before the caller has it; must not throw
+ * Gives a class that passes for another: its instances are the other's own, and so are their prototypes. A function
+ * that returns its own objects, as test doubles do, is a class too.
+ * @param made is called with each instance before the caller has it; it must not throw
  */
 export function witnessed<C extends Class> (Original: C, made: (instance: InstanceType<C>) => void): C {
   const Witnessed: C = new Proxy(Original, {
@@ -64,7 +68,7 @@ export function witnessed<C extends Class> (Original: C, made: (instance: Instan
   return Witnessed
 }
 
-/** The class that a witnessed one stands for; any other itself. */
+/** The original of a witnessed class; any other class itself. */
 export function originalOf<C extends object> (Class: C): C {
   return originals.get(Class) as C | undefined ?? Class
 }

@@ -1,6 +1,6 @@
 /**
- * The condition names of PostgreSQL's error codes: on each line a class, then the other three characters of its codes, each with
- * its name (PostgreSQL 18, appendix A, from src/backend/utils/errcodes.txt).
+ * The condition names of PostgreSQL's error codes: on each line a class, then the other three characters of its codes,
+ * each with its name (PostgreSQL 18, appendix A, from src/backend/utils/errcodes.txt).
  */
 const CLASSES = `
 00 000 successful_completion

@@ -3,12 +3,12 @@ import type { Counter } from '../metrics/index.js'
 import { MetricsError, show } from '../validation/errors.js'
 import { errorTypeOf } from './error-type.js'
 
-/** Says a first failure somewhere a person will read it. */
+/** Logs a first failure where a person will read it. */
 export type TroubleLog = (message: string, error: unknown) => void
 
 /**
- * What becomes of an error in instrumentation: counted in metrics_instrumentation_errors_total, logged the first time a source
- * has one, and gone. It never reaches the application.
+ * Takes the errors of instrumentation. An error is counted in metrics_instrumentation_errors_total, and logged if it is
+ * the first of its source. It never reaches the application.
  */
 export class Trouble {
   readonly #errors: Counter<'source'> | undefined
@@ -36,7 +36,7 @@ export class Trouble {
       const counted = this.#errors === undefined ? '' : 'counted in metrics_instrumentation_errors_total and '
       this.#log(`fastify-prometheus: ${source} failed; it is ${counted}not logged again`, withoutContent(error))
     } catch {
-      // A registry or a log that fails leaves nobody to tell.
+      // When the registry or the log itself fails, there is nowhere left to report it.
     }
   }
 }
@@ -46,8 +46,9 @@ function warn (message: string, error: unknown): void {
 }
 
 /**
- * An error as it may be logged. What has a code comes from a driver or from Node, and its message may hold an address, a statement
- * or the values in one: of such, the type and where it came from. What was thrown and is no error is named by its kind.
+ * An error in a form that may be logged. An error with a code comes from a driver or from Node, and its message may
+ * hold an address, a statement or values of the statement: only its type and its stack frames are logged. A thrown
+ * value that is no error is named by its kind.
  */
 function withoutContent (error: unknown): unknown {
   if (error === undefined || error === null) return error

@@ -11,19 +11,20 @@ export interface Held {
 const known = new WeakMap<RegistryLike, Clearing>()
 
 /**
- * What `registry.clear()` takes out while an application stands on the registry, and the next page gives back: this package's metrics, which start
- * from zero at the `clear()`, and the runtime metrics that came with them. A name that somebody else took meanwhile stays theirs, so what follows
- * a `clear()` in users' code finds the registry empty, as ever.
+ * Gives back the metrics that `registry.clear()` removes while an application uses the registry. The next page puts
+ * them back: this package's metrics, which start from zero at the `clear()`, and the runtime metrics that came with
+ * them. If another metric took a name meanwhile, it keeps the name. So the users' code after a `clear()` finds the
+ * registry empty, as usual.
  */
 export class Clearing {
   readonly #registry: RegistryLike
-  /** How many applications stand on the registry. */
+  /** How many applications use the registry. */
   #applications = 0
-  /** Their prefixes, those of closed ones too. */
+  /** The prefixes of the applications, closed ones included. */
   readonly #prefixes = new Set<string>()
-  /** By metric, the name under which the registry holds it. */
+  /** The name under which the registry holds each runtime metric. */
   readonly #runtime = new WeakMap<object, string>()
-  /** By the name under which the registry held it. */
+  /** The removed metrics, by the name under which the registry held them. */
   readonly #missing = new Map<string, Held>()
   #restore = () => {}
 
@@ -31,7 +32,7 @@ export class Clearing {
     this.#registry = registry
   }
 
-  /** The one of a registry. */
+  /** The clearing of a registry. */
   static of (registry: RegistryLike): Clearing {
     const held = known.get(registry)
     if (held !== undefined) return held
@@ -40,7 +41,7 @@ export class Clearing {
     return made
   }
 
-  /** An application stands on the registry, until the function that this gives back is called. */
+  /** An application uses the registry from now on. @returns a function to call when the application ends */
   begin (prefix: string): () => void {
     this.#prefixes.add(prefix)
     if (this.#applications++ === 0) this.#watch()
@@ -54,12 +55,12 @@ export class Clearing {
     }
   }
 
-  /** Metrics of prom-client came with ours. */
+  /** Remembers the metrics of prom-client that came with ours. */
   keep (runtime: readonly Held[]): void {
     for (const metric of runtime) this.#runtime.set(metric, metric.name)
   }
 
-  /** The pages of the registry, each with what is missing put back before. */
+  /** The pages of the registry. Each page first puts back the metrics that are missing. */
   mended (pages: Pages): Pages {
     const mend = () => { this.#mend() }
     return {
@@ -76,7 +77,7 @@ export class Clearing {
   }
 
   #watch (): void {
-    // A registry that lets nobody put a property on it keeps its `clear`.
+    // A registry that takes no new property keeps its `clear`.
     if (!Object.isExtensible(this.#registry)) return
     const registry = this.#registry
     const cleared = (before: readonly unknown[]) => { this.#cleared(before) }
@@ -108,7 +109,10 @@ export class Clearing {
     this.#missing.clear()
   }
 
-  /** The name under which a metric is in the catalogue, with its prefix: a registry of OpenMetrics takes `_total` off a counter's own. */
+  /**
+   * The name of a metric in the catalogue, with its prefix. An OpenMetrics registry takes `_total` off a counter's
+   * name.
+   */
   #ourName (metric: Held): string | undefined {
     if (!isFamily(metric)) return undefined
     const names = [metric.name, `${metric.name}_total`]
@@ -116,13 +120,13 @@ export class Clearing {
   }
 }
 
-/** As when it was made: a histogram without labels has its series, at zero. */
+/** Sets a family back to its first state: a histogram without labels has its series, at zero. */
 function startAnew (family: Family): void {
   family.reset()
   if (family instanceof Histogram && family.labelNames.length === 0) family.zero()
 }
 
-/** Those of all registries on a page. */
+/** The clearings of all registries on a page. */
 export class ClearingOfAll {
   readonly #each: readonly Clearing[]
 
@@ -130,13 +134,13 @@ export class ClearingOfAll {
     this.#each = registries.map((registry) => Clearing.of(registry))
   }
 
-  /** An application stands on the registries, until the function that this gives back is called. */
+  /** An application uses the registries from now on. @returns a function to call when the application ends */
   begin (prefix: string): () => void {
     const ends = this.#each.map((clearing) => clearing.begin(prefix))
     return () => { for (const end of ends) end() }
   }
 
-  /** The pages of the registries, each with what is missing put back before. */
+  /** The pages of the registries. Each page first puts back the metrics that are missing. */
   mended (pages: Pages): Pages {
     return this.#each.reduce((mended, clearing) => clearing.mended(mended), pages)
   }

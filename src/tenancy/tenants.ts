@@ -5,24 +5,27 @@ type Tenants = Map<string, Set<WeakRef<object>>>
 
 const BY_REGISTRY = Symbol.for('fastify-prometheus.tenants')
 
-/** Of every copy of this package in the process. */
+/** The tenants of every registry, for all copies of this package in the process. */
 function byRegistry (): WeakMap<object, Tenants> {
   const shared = globalThis as { [BY_REGISTRY]?: WeakMap<object, Tenants> }
   return (shared[BY_REGISTRY] ??= new WeakMap())
 }
 
-/** What becomes of an application that writes to a registry. */
+/** One application that writes to a registry. */
 export interface Tenancy {
-  /** Whether another application, that is still open, writes there under the same names, which nobody has been told of this one. */
+  /**
+   * Whether another open application writes to the registry under the same names. False if this application has begun
+   * there before: it was told then.
+   */
   readonly isShared: boolean
   /** The application is closed. */
   end (): void
 }
 
 /**
- * An application writes to a registry from now on. Another prefix makes other metrics; scopes of one application, and its several
- * listeners, are one. An application that was neither closed nor kept by anybody is forgotten when it is garbage.
- * @param application its server
+ * An application writes to a registry from now on. Another prefix makes other metrics. The scopes of one application,
+ * and its several listeners, are one tenant. An application that is never closed is forgotten when it is garbage.
+ * @param application the server of the application
  */
 export function beginTenancy (registry: RegistryLike, prefix: string, application: object): Tenancy {
   const all = byRegistry()

@@ -21,32 +21,33 @@ export class MetricsError extends Error {
  * The error for an option that cannot be used.
  * @param owner the public function whose option it is, `metricsPlugin`
  * @param option the option's path, `endpoint.path`
- * @param expected what it must be, read after "must be"
- * @param got the value that came
+ * @param expected what the option must be, read after "must be"
+ * @param got the value that was given
  */
 export function invalidOption (owner: string, option: string, expected: string, got: unknown): MetricsError {
   return new MetricsError('FP_ERR_INVALID_OPTION', `${owner} option '${option}' must be ${expected}, got ${show(got)}`)
 }
 
-/** Numbers of an array that a message lists; of a longer one it says how many there are. */
+/** The most elements of an array that a message lists. Of a longer array it gives only the length. */
 const LISTED = 20
 const CLASS_NAME = /^[A-Za-z_$][\w$]{0,63}$/
 const OPTION_NAME = /^[A-Za-z_$][\w$.-]{0,63}$/
 
 /**
- * A value as an error message shows it. Numbers, true, false, null and undefined are shown as they are, and arrays of such; of anything else
- * only its kind and size, for a string, a key or a field may be a password. Never throws.
+ * A value as an error message shows it. Numbers, true, false, null and undefined are shown as they are, and so are
+ * arrays of them. Of anything else only the kind and the size are shown, because a string, a key or a field may be a
+ * password. Never throws.
  */
 export function show (value: unknown): string {
   try {
     return isPlain(value) ? String(value) : kindOf(value)
   } catch {
-    // A proxy or a getter of the caller's.
+    // A proxy or a getter of the caller threw.
     return 'an object that cannot be read'
   }
 }
 
-/** The name of an option that a caller gave, where it may be one; else its length. */
+/** The name of a caller's option, if it looks like a name; else its length. */
 export function showName (name: string): string {
   return OPTION_NAME.test(name) ? name : `<a name of ${counted(name.length, 'character')}>`
 }
@@ -57,7 +58,7 @@ function kindOf (value: unknown): string {
   if (typeof value === 'function') return /^class\b/.test(Function.prototype.toString.call(value)) ? 'a class' : 'a function'
   if (Array.isArray(value)) return listOf(value)
   const object = value as object
-  // A Fastify application has a `then` too.
+  // A Fastify application has a `then` too, so `then` alone does not make a promise.
   if (object instanceof Promise || isCatchable(object)) return "a promise: is an 'await' missing?"
   const prototype: unknown = Object.getPrototypeOf(object)
   if (prototype === null || prototype === Object.prototype) {

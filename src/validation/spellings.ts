@@ -1,11 +1,14 @@
-/** How to write here what other libraries name differently: by their name, the rest of a sentence that begins "must be left out;". */
+/**
+ * How to write here the options that other libraries name differently. By the other name, each entry has the rest of a
+ * sentence that begins "must be left out;".
+ */
 type Spellings = ReadonlyMap<string, string>
 
 function spellings (table: Readonly<Record<string, string>>): Spellings {
   return new Map(Object.entries(table).flatMap(([names, ours]) => names.split(' ').map((name) => [name, ours] as const)))
 }
 
-/** Of what says where metrics go. */
+/** Options that say where metrics go. */
 const SCOPE = {
   'register registers registries promRegistry promClient client': "write 'registry' here, with a registry",
   'metricPrefix metricsPrefix namespace': "write 'prefix' here",
@@ -24,7 +27,10 @@ export const modelSpellings = spellings({ ...SCOPE, 'alias name': 'models have n
 
 const ROUTE_HOOKS = 'onRequest preParsing preValidation preHandler preSerialization onSend onResponse onTimeout onError onRequestAbort'
 
-/** Options of metricsPlugin: of fastify-metrics, express-prom-bundle, prom-client, @opentelemetry/exporter-prometheus and their like. */
+/**
+ * Options of metricsPlugin, as named by fastify-metrics, express-prom-bundle, prom-client,
+ * @opentelemetry/exporter-prometheus and their like.
+ */
 export const pluginSpellings = spellings({
   ...SCOPE,
   'metricsPath metricsRoute path url route endpointPath': "write 'endpoint' here",
