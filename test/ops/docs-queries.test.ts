@@ -119,7 +119,7 @@ t.test('what the pages ask of Prometheus', async (t) => {
   })
 
   t.test('native histograms: the query of the page, and no classic buckets', async (t) => {
-    t.ok((await native.query(seriesPage.code('text', 'rate(http_request_duration_seconds[5m])'))).length > 0)
+    t.ok((await native.query(guide('native-histograms').code('text', 'rate(http_request_duration_seconds[5m])'))).length > 0)
     t.same(await native.query('http_request_duration_seconds_bucket{job="dog-walking"}'), [])
   })
 

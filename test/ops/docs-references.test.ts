@@ -78,13 +78,17 @@ const FOREIGN = new Set([
   // fastify-metrics
   'http_request_summary_seconds', 'http_request_summary_seconds_count',
   // Prometheus and what it scrapes elsewhere
-  'histogram_quantile', 'label_replace', 'scrape_classic_histograms', 'always_scrape_classic_histograms', 'job_name', 'container_cpu_cfs_throttled_seconds_total',
+  'histogram_quantile', 'label_replace', 'scrape_classic_histograms', 'always_scrape_classic_histograms', 'scrape_native_histograms', 'convert_classic_histograms_to_nhcb', 'query_exemplars', 'job_name', 'container_cpu_cfs_throttled_seconds_total',
+  // OpenTelemetry's labels of an exemplar
+  'trace_id', 'span_id',
   // PostgreSQL and pg
   'pg_advisory_lock', 'pg_stat_activity', 'pg_blocking_pids', 'max_connections', 'statement_timeout', 'query_timeout',
   // django-prometheus
   'django_prometheus', 'prometheus_client',
   // npm, and what prom-client's OpenMetrics makes of a name
-  'node_modules', 'walks_started_total'
+  'node_modules', 'walks_started_total',
+  // an example
+  'foo_count'
 ])
 
 t.test('every name in the pages is one there is', (t) => {
