@@ -1,3 +1,5 @@
+import process from 'node:process'
+
 /** The middle of some numbers. */
 export function median (numbers) {
   const sorted = [...numbers].sort((a, b) => a - b)
@@ -26,6 +28,22 @@ export async function interleave (variants, { rounds, warmup = 2 }) {
 /** The median of the differences round by round: what `variant` costs more than `base`. */
 export function difference (costs, variant, base) {
   return median(costs[variant].map((cost, round) => cost - costs[base][round]))
+}
+
+/** How many times each server is started: where a process puts its code and its memory moves a result for its whole life. */
+export const STARTS = Number(process.env.BENCH_STARTS ?? 10)
+
+/** The median over the starts of a process, with the range that all starts are in. */
+export class Spread {
+  constructor (numbers) {
+    this.sorted = [...numbers].sort((a, b) => a - b)
+    this.median = median(numbers)
+  }
+
+  /** `15.5 (12.1 to 30.0)`, with so many digits. */
+  text (digits, unit = '') {
+    return `${this.median.toFixed(digits)}${unit} (${this.sorted[0].toFixed(digits)} to ${this.sorted.at(-1).toFixed(digits)})`
+  }
 }
 
 /** One line of the table: what, what was found, what it had to be, and whether it is. */
