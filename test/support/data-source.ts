@@ -1,0 +1,32 @@
+import { Registry } from 'prom-client'
+import type { Test } from 'tap'
+import { DataSource, type DataSourceOptions } from 'typeorm'
+import { DataSource as OldDataSource } from 'typeorm-0.3'
+import { modelOpsSubscriber, type ModelTarget } from '../../adapters/typeorm.js'
+
+/** Makes a data source of TypeORM 1. */
+export function newDataSource (options: object): DataSource {
+  return new DataSource(options as DataSourceOptions)
+}
+
+/** Makes a data source of the oldest TypeORM that the adapter takes, 0.3.20, which a test uses as one of TypeORM 1. */
+export function oldDataSource (options: object): DataSource {
+  return new OldDataSource(options as never) as unknown as DataSource
+}
+
+export const VERSIONS = { 'typeorm 1': newDataSource, 'typeorm 0.3.20': oldDataSource }
+
+/** Initializes a data source, which is destroyed at teardown. */
+export async function initialized (t: Test, dataSource: DataSource): Promise<DataSource> {
+  await dataSource.initialize()
+  t.teardown(async () => { if (dataSource.isInitialized) await dataSource.destroy() })
+  return dataSource
+}
+
+/** Initializes a data source whose operations on some models are counted in a registry of its own. */
+export async function counted (t: Test, dataSource: DataSource, models?: ModelTarget | ModelTarget[]): Promise<{ dataSource: DataSource, registry: Registry }> {
+  await initialized(t, dataSource)
+  const registry = new Registry()
+  dataSource.subscribers.push(modelOpsSubscriber(models, { registry }))
+  return { dataSource, registry }
+}
