@@ -2,7 +2,7 @@ import { Registry } from 'prom-client'
 import type { Test } from 'tap'
 import { DataSource, type DataSourceOptions } from 'typeorm'
 import { DataSource as OldDataSource } from 'typeorm-0.3'
-import { modelOpsSubscriber, type ModelTarget } from '../../adapters/typeorm.js'
+import { instrumentDataSource, modelOpsSubscriber, type InstrumentDataSourceOptions, type ModelTarget } from '../../adapters/typeorm.js'
 
 /** Makes a data source of TypeORM 1. */
 export function newDataSource (options: object): DataSource {
@@ -19,7 +19,7 @@ export const VERSIONS = { 'typeorm 1': newDataSource, 'typeorm 0.3.20': oldDataS
 /** Initializes a data source, which is destroyed at teardown. */
 export async function initialized (t: Test, dataSource: DataSource): Promise<DataSource> {
   await dataSource.initialize()
-  t.teardown(async () => { if (dataSource.isInitialized) await dataSource.destroy() })
+  destroyedAtTeardown(t, dataSource)
   return dataSource
 }
 
@@ -29,4 +29,16 @@ export async function counted (t: Test, dataSource: DataSource, models?: ModelTa
   const registry = new Registry()
   dataSource.subscribers.push(modelOpsSubscriber(models, { registry }))
   return { dataSource, registry }
+}
+
+/** Instruments a data source, which is destroyed at teardown if it is initialized then; its migrations are not counted unless the options say so. */
+export function instrumented (t: Test, dataSource: DataSource, options: InstrumentDataSourceOptions = {}): { dataSource: DataSource, registry: Registry, undo: () => void } {
+  const registry = new Registry()
+  const undo = instrumentDataSource(dataSource, { registry, migrations: false, ...options })
+  destroyedAtTeardown(t, dataSource)
+  return { dataSource, registry, undo }
+}
+
+function destroyedAtTeardown (t: Test, dataSource: DataSource): void {
+  t.teardown(async () => { if (dataSource.isInitialized) await dataSource.destroy() })
 }
