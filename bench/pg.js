@@ -1,4 +1,4 @@
-// CPU time of one `SELECT 1` through a pg pool and through a client taken from it, bare and instrumented, against a real PostgreSQL.
+// CPU time of a `SELECT 1` against a real PostgreSQL, through a pg pool and through its client, bare and instrumented.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -74,7 +74,11 @@ async function measure (config, rounds) {
   }))
 }
 
-/** @param query one of them; as many as there are connections are under way, so that neither side falls asleep, and no wake-up is measured */
+/**
+ * CPU time of a query. As many are under way as there are connections, so that neither side falls asleep and no wake-up
+ * is measured.
+ * @param query sends one
+ */
 async function cpuOf (query) {
   const before = process.cpuUsage()
   await Promise.all(Array.from({ length: CONNECTIONS }, async (_, connection) => {

@@ -8,7 +8,7 @@ import { freePort, startPostgres } from '../support/postgres.js'
 const server = await startPostgres('-c', 'max_connections=4', '-c', 'superuser_reserved_connections=0')
 t.teardown(() => server.close())
 
-/** A pool that is observed, and a function that reads what its metrics say of connections, waits and errors, zeros left out. */
+/** An observed pool, and a function that reads what its metrics say of connections, waits and errors, without zeros. */
 function start (t: Pick<Test, 'teardown'>, options: PoolConfig = {}) {
   const { pool, registry } = observedPool(t, server, options)
   const numbers = async () => {

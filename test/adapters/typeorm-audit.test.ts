@@ -6,8 +6,8 @@ import { startPostgres } from '../support/postgres.js'
 import { Dog, NightWalk, Walk, Walker, entities, valueOf } from './typeorm-entities.js'
 
 /*
- * The counts against a database that writes down each row that is changed, in the transaction that changes it. Random operations, in
- * and out of transactions that end in every way.
+ * The counts against a database that writes down each row that is changed, in the transaction that changes it. Random
+ * operations, in and out of transactions that end in every way.
  */
 
 const postgres = await startPostgres('-c', 'max_prepared_transactions=10')
@@ -18,7 +18,7 @@ const MODELS = { dog: 'dog', daily_walk: 'walk', walker: 'walker' }
 const WAYS = ['dog insert', 'dog restore', 'dog softDelete', 'dog update', 'dog upsert', 'walk delete', 'walk insert', 'walk update', 'walker delete', 'walker insert']
 const ROUNDS = Number(process.env.ROUNDS ?? 80)
 
-/** `audit.as` names what a trigger cannot tell: an upsert, what is not told of, and what the database deletes with a walker. */
+/** `audit.as` names what a trigger cannot tell: an upsert, what TypeORM tells nobody, what is deleted with a walker. */
 const AUDIT = `
   DROP TABLE IF EXISTS audit;
   CREATE TABLE audit (model text, operation text);

@@ -9,7 +9,7 @@ export function newDataSource (options: object): DataSource {
   return new DataSource(options as DataSourceOptions)
 }
 
-/** Makes a data source of the oldest TypeORM that the adapter takes, 0.3.20, which a test uses as one of TypeORM 1. */
+/** Makes a data source of TypeORM 0.3.20, the oldest that the adapter takes. Tests use it as one of TypeORM 1. */
 export function oldDataSource (options: object): DataSource {
   return new OldDataSource(options as never) as unknown as DataSource
 }
@@ -31,7 +31,10 @@ export async function counted (t: Test, dataSource: DataSource, models?: ModelTa
   return { dataSource, registry }
 }
 
-/** Instruments a data source, which is destroyed at teardown if it is initialized then; its migrations are not counted unless the options say so. */
+/**
+ * Instruments a data source, which is destroyed at teardown if it is initialized then.
+ * @param options without a registry it has its own; without `migrations` these are not counted
+ */
 export function instrumented (t: Test, dataSource: DataSource, options: InstrumentDataSourceOptions = {}): { dataSource: DataSource, registry: Registry, undo: () => void } {
   const registry = new Registry()
   const undo = instrumentDataSource(dataSource, { registry, migrations: false, ...options })

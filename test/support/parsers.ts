@@ -64,7 +64,7 @@ export class Parsers {
 
   /**
    * Starts the parsers; stopped at teardown.
-   * @returns undefined where there is no Python that has them: the test has failed with CI set, and is to be skipped elsewhere
+   * @returns undefined where no Python has them: the test has failed with CI set, and is to be skipped elsewhere
    */
   static async start (t: Pick<Test, 'teardown' | 'fail'>): Promise<Parsers | undefined> {
     for (const command of PYTHONS) {

