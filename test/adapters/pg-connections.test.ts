@@ -1,4 +1,4 @@
-import pg, { type Pool, type PoolClient, type PoolConfig } from 'pg'
+import pg, { type PoolClient } from 'pg'
 import { Registry } from 'prom-client'
 import t from 'tap'
 import { once, type EventEmitter } from 'node:events'
@@ -7,17 +7,11 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { instrumentPool } from '../../adapters/pg.js'
 import { databaseNumbers, underWay } from '../support/database.js'
+import { observedPool } from '../support/pool.js'
 import { startPostgres } from '../support/postgres.js'
 
 const server = await startPostgres()
 t.teardown(() => server.close())
-
-function start (options: PoolConfig = {}): { pool: Pool, registry: Registry } {
-  const pool = new pg.Pool({ ...server.config, ...options })
-  const registry = new Registry()
-  instrumentPool(pool, { registry })
-  return { pool, registry }
-}
 
 /** Ways in which an application takes listeners away. */
 const removals: Record<string, (emitter: EventEmitter) => void> = {
@@ -55,8 +49,7 @@ t.test('a connection is opened, used and closed once, whatever listeners are tak
 })
 
 t.test('an error of an idle connection is counted whatever listeners were taken away, and crashes no less', async (t) => {
-  const { pool, registry } = start({ max: 1 })
-  t.teardown(() => pool.end())
+  const { pool, registry } = observedPool(t, server, { max: 1 })
   const { rows: [row] } = await pool.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
   pool.removeAllListeners()
   t.equal(pool.listenerCount('error'), 0, 'no listener of ours hides that there is none')
@@ -70,7 +63,7 @@ t.test('an error of an idle connection is counted whatever listeners were taken 
 })
 
 t.test('a client that is used after its release is counted once', async (t) => {
-  const { pool, registry } = start({ max: 1 })
+  const { pool, registry } = observedPool(t, server, { max: 1 })
   const client = await pool.connect()
   client.release()
   await client.query('SELECT 1')
@@ -87,7 +80,7 @@ t.test('a client that is used after its release is counted once', async (t) => {
   await pool.end()
   t.match(await databaseNumbers(registry), { opened: 1, closed: 1, queries: 2, uses: 2, trouble: 0 })
 
-  const destroyed = start({ max: 1 })
+  const destroyed = observedPool(t, server, { max: 1 })
   const gone = await destroyed.pool.connect()
   gone.release(true)
   await t.rejects(gone.query('SELECT 1'))
@@ -99,8 +92,7 @@ t.test('a client that is used after its release is counted once', async (t) => {
 t.test('a dead client is not kept', async (t) => {
   setFlagsFromString('--expose-gc')
   const gc = runInNewContext('gc') as () => void
-  const { pool, registry } = start({ max: 2 })
-  t.teardown(() => pool.end())
+  const { pool, registry } = observedPool(t, server, { max: 2 })
   const references = await Promise.all([false, true].map(async (leaked) => {
     const client = await pool.connect()
     client.removeAllListeners()
@@ -141,7 +133,7 @@ async function gate (): Promise<{ port: number, open: () => void, arrived: Promi
 t.test('a connection that comes for a caller who has given up is no use of it', async (t) => {
   const door = await gate()
   t.teardown(door.close)
-  const { pool, registry } = start({ port: door.port, max: 1 })
+  const { pool, registry } = observedPool(t, server, { port: door.port, max: 1 })
   const first = await pool.connect()
   pool.options.connectionTimeoutMillis = 300
   const late = pool.connect()
@@ -162,8 +154,7 @@ t.test('a connection that comes for a caller who has given up is no use of it', 
 })
 
 t.test('the time that a caller waited for nothing is observed', async (t) => {
-  const { pool, registry } = start({ max: 1, connectionTimeoutMillis: 120 })
-  t.teardown(() => pool.end())
+  const { pool, registry } = observedPool(t, server, { max: 1, connectionTimeoutMillis: 120 })
   const client = await pool.connect()
   const waitedAtLeast = async () => {
     const { values } = await (registry.getSingleMetric('db_pool_acquire_duration_seconds') as unknown as { get (): Promise<{ values: Array<{ metricName: string, value: number }> }> }).get()

@@ -1,20 +1,16 @@
 import t, { type Test } from 'tap'
 import pg, { type PoolConfig } from 'pg'
-import { Registry } from 'prom-client'
 import { once, type EventEmitter } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
-import { instrumentPool } from '../../adapters/pg.js'
+import { observedPool } from '../support/pool.js'
 import { freePort, startPostgres } from '../support/postgres.js'
 
 const server = await startPostgres('-c', 'max_connections=4', '-c', 'superuser_reserved_connections=0')
 t.teardown(() => server.close())
 
-/** A pool that is observed, and a function that reads what its metrics say of connections, waits and errors, zeros left out. */
+/** An observed pool, and a function that reads what its metrics say of connections, waits and errors, without zeros. */
 function start (t: Pick<Test, 'teardown'>, options: PoolConfig = {}) {
-  const pool = new pg.Pool({ ...server.config, ...options })
-  const registry = new Registry()
-  instrumentPool(pool, { registry })
-  t.teardown(() => pool.ended || pool.end())
+  const { pool, registry } = observedPool(t, server, options)
   const numbers = async () => {
     const found: Record<string, number> = {}
     for (const [name, key] of Object.entries({

@@ -1,254 +1,67 @@
 import t from 'tap'
 import Fastify from 'fastify'
 import fastifyPostgres from '@fastify/postgres'
-import pg, { type Pool, type PoolClient, type PoolConfig } from 'pg'
-import { from as copyFrom, to as copyTo } from 'pg-copy-streams'
-import Cursor from 'pg-cursor'
-import QueryStream from 'pg-query-stream'
+import pg, { type Pool } from 'pg'
 import { Registry } from 'prom-client'
 import { once } from 'node:events'
-import { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
 import { instrumentPg, instrumentPool } from '../../adapters/pg.js'
 import { catalogue } from '../../src/catalogue.js'
 import { MetricsError } from '../../src/validation/errors.js'
-import { countUsage, type DatabaseUsage } from '../../src/instrumentation/index.js'
+import { samplesOf } from '../support/database.js'
+import { callback, observedPool } from '../support/pool.js'
 import { startPostgres } from '../support/postgres.js'
 
 const server = await startPostgres()
 t.teardown(() => server.close())
 
-/** A pool of the test's own and its numbers. */
-function start (t: Tap, options: PoolConfig = {}): { pool: Pool, registry: Registry, undo: () => void } {
-  const pool = new pg.Pool({ ...server.config, ...options })
-  const registry = new Registry()
-  const undo = instrumentPool(pool, { registry })
-  t.teardown(() => pool.ended || pool.end())
-  return { pool, registry, undo }
-}
-type Tap = Pick<typeof t, 'teardown'>
-
-/** The samples of a metric, as 'label,label' to value; of a histogram, its counts. */
-async function read (registry: Registry, name: string): Promise<Record<string, number>> {
-  const metric = await registry.getSingleMetric(name)?.get() as { values: Array<{ value: number, metricName?: string, labels: Record<string, string> }> }
-  const samples = metric.values.filter(({ metricName }) => metricName === undefined || metricName === `${name}_count`)
-  return Object.fromEntries(samples.map(({ labels: { alias, vendor, ...labels }, value }) => [Object.values(labels).join() || alias, value]))
-}
-
-const callback = <T>(send: (done: (error: Error, result: T) => void) => unknown) => new Promise<T>((resolve, reject) => {
-  if (send((error, result) => error ? reject(error) : resolve(result)) !== undefined) reject(new Error('a callback form returns undefined'))
-})
-
-const config = { text: 'SELECT $1::int AS n', values: [1] }
-/** The forms that pool and client share. */
-const forms: Record<string, (db: Pool | PoolClient) => Promise<unknown>> = {
-  'a text, promise': (db) => db.query('SELECT 1'),
-  'a text and values, promise': (db) => db.query('SELECT $1::int', [1]),
-  'a text, callback': (db) => callback((done) => db.query('SELECT 1', done)),
-  'a text and values, callback': (db) => callback((done) => db.query('SELECT $1::int', [1], done)),
-  'a config, promise': (db) => db.query(config),
-  'a config, callback': (db) => callback((done) => db.query(config, done)),
-  'a config and values, promise': (db) => db.query({ text: config.text } as never, [1]),
-  'a config and values, callback': (db) => callback((done) => (db.query as (...args: unknown[]) => void).call(db, { text: config.text }, [1], done)),
-  'a prepared statement': (db) => db.query({ name: 'one', text: 'SELECT 1' }),
-  'rows as arrays': (db) => db.query({ text: 'SELECT 1', rowMode: 'array' }),
-  'a Query, callback': (db) => new Promise((resolve) => db.query(new pg.Query('SELECT 1') as never, resolve as never)),
-  async 'a query stream' (db) {
-    const stream = new QueryStream('SELECT 1')
-    db.query(stream)
-    await stream.toArray()
-  }
-}
-/** The forms that only a client has. */
-const clientForms: Record<string, (client: PoolClient) => Promise<unknown>> = {
-  'a config with its callback': (client) => callback((done) => client.query({ ...config, callback: done } as never)),
-  'a Query, events': (client) => once(client.query(new pg.Query('SELECT 1')), 'end'),
-  async 'a prepared statement by its name alone' (client) {
-    await client.query({ name: 'one' } as never)
-  },
-  async 'a cursor read to its end' (client) {
-    const cursor = client.query(new Cursor('SELECT 1'))
-    await cursor.read(5)
-    await cursor.read(5)
-  },
-  async 'a cursor closed before' (client) {
-    const cursor = client.query(new Cursor('SELECT generate_series(1, 100)'))
-    await cursor.read(1)
-    await cursor.close()
-  }
-}
-
-t.test('a query is counted once in each of its forms', async (t) => {
-  for (const pipelining of [false, true]) {
-    const { pool, registry } = start(t, { max: 1, ...pipelining && { pipeline: true } })
-    let queries = 0
-    const counted = async (name: string, send: () => Promise<unknown>) => {
-      await send()
-      queries++
-      // A stream is through before the server says that it is ready for the next query.
-      await pool.query('BEGIN')
-      t.equal((await read(registry, 'db_query_duration_seconds')).select, queries, `${name}: its duration`)
-      t.equal((await read(registry, 'db_rows_total')).select, queries, `${name}: its row`)
-    }
-    const supported = (name: string) => !pipelining || !/stream|cursor/.test(name)
-    for (const [name, form] of Object.entries(forms)) if (supported(name)) await counted(`pool, ${name}`, () => form(pool))
-    for (const [name, form] of Object.entries({ ...forms, ...clientForms })) {
-      if (!supported(name)) continue
-      await counted(`client, ${name}`, async () => {
-        const client = await pool.connect()
-        await form(client)
-        client.release()
-      })
-    }
-    t.same(Object.keys(await read(registry, 'db_query_duration_seconds')).sort(), ['begin', 'select'])
-    t.same(await read(registry, 'db_query_errors_total'), {})
-    t.same(await read(registry, 'metrics_instrumentation_errors_total'), {})
-  }
-})
-
-t.test('rows are those returned or changed, in each form', async (t) => {
-  const { pool, registry } = start(t)
-  await pool.query('CREATE TABLE dogs (n int)')
-  await pool.query('INSERT INTO dogs SELECT generate_series(1, 250)')
-  await pool.query('UPDATE dogs SET n = n WHERE n <= 20')
-  await pool.query('DELETE FROM dogs WHERE n > 240')
-  await pool.query('MERGE INTO dogs USING (VALUES (1), (2)) AS m (k) ON n = k WHEN MATCHED THEN DO NOTHING')
-  await pool.query('SELECT n FROM dogs WHERE false')
-  t.same(await read(registry, 'db_rows_total'), { insert: 250, update: 20, delete: 10, merge: 0, select: 0 }, 'no series for a command without rows')
-
-  const client = await pool.connect()
-  const select = async () => (await read(registry, 'db_rows_total')).select
-  const stream = client.query(new QueryStream('SELECT n FROM dogs', [], { batchSize: 100 }))
-  t.equal((await stream.toArray()).length, 240)
-  t.equal(await select(), 240, 'a query stream, batch after batch')
-
-  const cursor = client.query(new Cursor('SELECT n FROM dogs'))
-  await cursor.read(100)
-  await cursor.read(30)
-  await cursor.close()
-  t.equal(await select(), 370, 'a cursor, as far as it was read')
-
-  const written = client.query(new Cursor('INSERT INTO dogs SELECT generate_series(1, 7)'))
-  await written.read(100)
-  t.equal((await read(registry, 'db_rows_total')).insert, 257, 'a cursor over a statement that returns nothing')
-
-  await pipeline(Readable.from(['1\n', '2\n', '3\n']), client.query(copyFrom('COPY dogs FROM STDIN')))
-  await client.query(copyTo('COPY (SELECT 1 UNION SELECT 2) TO STDOUT')).toArray()
-  await client.query('SELECT 1; UPDATE dogs SET n = 1 WHERE n = 1; SET work_mem = 1000')
-  const rows = await read(registry, 'db_rows_total')
-  t.equal(rows.copy, 5, 'copies in and out')
-  t.equal(rows.select, 374, 'several statements in one text: the sum, under the first one')
-  t.equal(rows.update, 20)
-  t.equal((await read(registry, 'db_query_duration_seconds')).copy, 2)
-
-  const several = client.query(new pg.Query('SELECT 1 UNION SELECT 2; INSERT INTO dogs VALUES (1), (2), (3)'))
-  await once(several, 'end')
-  t.equal(await select(), 379, 'several statements in one Query')
-  client.release()
-})
-
-t.test('a query that fails is counted once, with its kind of error', async (t) => {
-  const { pool, registry } = start(t, { max: 1 })
-  const client = await pool.connect()
-  await client.query('CREATE TEMP TABLE walks (n int PRIMARY KEY)')
-  const expected: Record<string, number> = {}
-  const fails = async (type: string, send: () => unknown) => {
-    await t.rejects(Promise.resolve(send()), type)
-    expected[type] = (expected[type] ?? 0) + 1
-    t.same(await read(registry, 'db_query_errors_total'), expected)
-  }
-  await client.query('INSERT INTO walks VALUES (1)')
-  await fails('unique_violation', () => client.query('INSERT INTO walks VALUES ($1)', [1]))
-  await fails('syntax_error', () => callback((done) => client.query('nonsense', done)))
-  await fails('undefined_table', () => client.query(new Cursor('SELECT * FROM nowhere')).read(1))
-  await fails('undefined_column', () => client.query(new QueryStream('SELECT nothing')).toArray())
-  await fails('bad_copy_file_format', () => pipeline(Readable.from(['1\t2\t3\n']), client.query(copyFrom('COPY walks FROM STDIN'))))
-  await fails('division_by_zero', () => client.query(copyTo('COPY (SELECT 1 / 0) TO STDOUT')).toArray())
-  await fails('insufficient_privilege', async () => { throw (await once(client.query(new pg.Query('CREATE TABLE pg_catalog.x ()')), 'error'))[0] })
-  await fails('invalid_text_representation', () => client.query('SELECT $1::int', ['secret']))
-  const parser = () => { throw new TypeError('secret') }
-  await fails('TypeError', () => client.query({ text: 'SELECT 1', types: { getTypeParser: () => parser } } as never))
-  await fails('TypeError', async () => {
-    throw (await once(client.query(new pg.Query({ text: 'SELECT 1', types: { getTypeParser: () => parser } } as never)), 'error'))[0]
-  })
-  await fails('query_canceled', () => client.query('SET statement_timeout = 1; SELECT pg_sleep(5)'))
-  await client.query('SET statement_timeout = 0')
-  client.release()
-  await fails('division_by_zero', () => pool.query('SELECT 1 / 0'))
-
-  t.notMatch(await registry.metrics(), 'secret')
-  const durations = await read(registry, 'db_query_duration_seconds')
-  t.same(durations, { ddl: 2, insert: 2, other: 3, select: 6, copy: 2 }, 'failed ones have a duration too')
-})
-
-t.test('a read timeout is an error of its class, and what comes later is not counted', async (t) => {
-  const { pool, registry } = start(t, { query_timeout: 50 })
-  await t.rejects(pool.query('SELECT pg_sleep(0.2)'), { message: 'Query read timeout' })
-  await pool.query('SELECT pg_sleep(0)')
-  t.same(await read(registry, 'db_query_errors_total'), { Error: 1 })
-  t.same(await read(registry, 'db_query_duration_seconds'), { select: 2 })
-})
-
 t.test('connections are opened, acquired, used and closed', async (t) => {
-  const { pool, registry } = start(t, { max: 3 })
+  const { pool, registry } = observedPool(t, server, { max: 3 })
   const shown = async () => ({
-    ...await read(registry, 'db_pool_connections'),
-    max: (await read(registry, 'db_pool_connections_max')).default,
-    pending: (await read(registry, 'db_pool_pending_requests')).default
+    ...await samplesOf(registry, 'db_pool_connections'),
+    max: (await samplesOf(registry, 'db_pool_connections_max')).default,
+    pending: (await samplesOf(registry, 'db_pool_pending_requests')).default
   })
   t.same(await shown(), { idle: 0, used: 0, max: 3, pending: 0 })
   const clients = await Promise.all([pool.connect(), pool.connect(), pool.connect()])
   const waiting = pool.query('SELECT 1')
   t.same(await shown(), { idle: 0, used: 3, max: 3, pending: 1 })
-  t.same(await read(registry, 'db_connections_opened_total'), { default: 3 })
-  t.same(await read(registry, 'db_connection_create_duration_seconds'), { default: 3 })
-  t.same(await read(registry, 'db_pool_acquire_duration_seconds'), { default: 3 })
-  t.same(await read(registry, 'db_connection_use_duration_seconds'), {})
+  t.same(await samplesOf(registry, 'db_connections_opened_total'), { default: 3 })
+  t.same(await samplesOf(registry, 'db_connection_create_duration_seconds'), { default: 3 })
+  t.same(await samplesOf(registry, 'db_pool_acquire_duration_seconds'), { default: 3 })
+  t.same(await samplesOf(registry, 'db_connection_use_duration_seconds'), {})
 
   for (const client of clients) client.release()
   await waiting
   t.same(await shown(), { idle: 3, used: 0, max: 3, pending: 0 })
-  t.same(await read(registry, 'db_connection_use_duration_seconds'), { default: 4 })
-  t.same(await read(registry, 'db_pool_acquire_duration_seconds'), { default: 4 }, 'one that had to wait is acquired too')
+  t.same(await samplesOf(registry, 'db_connection_use_duration_seconds'), { default: 4 })
+  t.same(await samplesOf(registry, 'db_pool_acquire_duration_seconds'), { default: 4 }, 'one that had to wait is acquired too')
   await new Promise<void>((resolve, reject) => pool.connect((error, _client, release) => {
     release()
     return error ? reject(error) : resolve()
   }))
-  t.same(await read(registry, 'db_pool_acquire_duration_seconds'), { default: 5 }, 'with a callback')
+  t.same(await samplesOf(registry, 'db_pool_acquire_duration_seconds'), { default: 5 }, 'with a callback')
 
-  t.same(await read(registry, 'db_connections_closed_total'), { default: 0 })
+  t.same(await samplesOf(registry, 'db_connections_closed_total'), { default: 0 })
   const removed = once(pool, 'remove')
   await t.rejects(pool.query('nonsense'), 'pg throws a connection away after a failed pool.query')
   const [gone] = await removed
-  t.same(await read(registry, 'db_connections_closed_total'), { default: 1 })
+  t.same(await samplesOf(registry, 'db_connections_closed_total'), { default: 1 })
   const ends = clients.filter((client) => client !== gone).map((client) => once(client, 'end'))
   await pool.end()
   await Promise.all(ends)
-  t.same(await read(registry, 'db_connections_closed_total'), { default: 3 })
-  t.same(await read(registry, 'db_pool_connections'), {}, 'an ended pool has no connections to show')
-  t.same(await read(registry, 'db_pool_connections_max'), {})
-  t.same(await read(registry, 'db_connection_errors_total'), {})
+  t.same(await samplesOf(registry, 'db_connections_closed_total'), { default: 3 })
+  t.same(await samplesOf(registry, 'db_pool_connections'), {}, 'an ended pool has no connections to show')
+  t.same(await samplesOf(registry, 'db_pool_connections_max'), {})
+  t.same(await samplesOf(registry, 'db_connection_errors_total'), {})
 })
 
 t.test('a connection that is too old is removed without a use', async (t) => {
-  const { pool, registry } = start(t, { maxLifetimeSeconds: 0.05 })
+  const { pool, registry } = observedPool(t, server, { maxLifetimeSeconds: 0.05 })
   const removed = once(pool, 'remove')
   await pool.query('SELECT 1')
   await removed
-  t.same(await read(registry, 'db_connection_use_duration_seconds'), { default: 1 })
-  t.same(await read(registry, 'db_connections_closed_total'), { default: 1 })
-})
-
-t.test('queries of onConnect are counted', async (t) => {
-  const { pool, registry } = start(t, { onConnect: async (client) => { await client.query('SET work_mem = 1000') } })
-  await pool.query('SELECT 1')
-  t.same(await read(registry, 'db_query_duration_seconds'), { other: 1, select: 1 })
-  const failing = start(t, { onConnect: async (client) => { await client.query('nonsense') } })
-  await t.rejects(failing.pool.query('SELECT 1'), { code: '42601' })
-  await failing.pool.end()
-  t.same(await read(failing.registry, 'db_connections_opened_total'), { default: 1 })
-  t.same(await read(failing.registry, 'db_connections_closed_total'), { default: 1 })
-  t.same(await read(failing.registry, 'db_connection_errors_total'), {})
+  t.same(await samplesOf(registry, 'db_connection_use_duration_seconds'), { default: 1 })
+  t.same(await samplesOf(registry, 'db_connections_closed_total'), { default: 1 })
 })
 
 t.test('clients made before are counted from their next use on', async (t) => {
@@ -264,14 +77,14 @@ t.test('clients made before are counted from their next use on', async (t) => {
   await callback((done) => client.query('SELECT 1', done))
   client.release()
   await pool.query('SELECT 1')
-  t.same(await read(registry, 'db_query_duration_seconds'), { select: 3 })
-  t.same(await read(registry, 'db_connections_opened_total'), { default: 1 })
-  t.same(await read(registry, 'db_connection_create_duration_seconds'), {}, 'nobody knows how long it took')
-  t.same(await read(registry, 'db_connection_use_duration_seconds'), { default: 2 })
+  t.same(await samplesOf(registry, 'db_query_duration_seconds'), { select: 3 })
+  t.same(await samplesOf(registry, 'db_connections_opened_total'), { default: 1 })
+  t.same(await samplesOf(registry, 'db_connection_create_duration_seconds'), {}, 'nobody knows how long it took')
+  t.same(await samplesOf(registry, 'db_connection_use_duration_seconds'), { default: 2 })
   const ended = once(out, 'end')
   out.release(true)
   await ended
-  t.same(await read(registry, 'db_connections_closed_total'), { default: 0 }, 'one that was never known is not closed either')
+  t.same(await samplesOf(registry, 'db_connections_closed_total'), { default: 0 }, 'one that was never known is not closed either')
 })
 
 t.test('pools of one alias are summed, those of two are apart', async (t) => {
@@ -297,31 +110,9 @@ t.test('pools of one alias are summed, those of two are apart', async (t) => {
 })
 
 t.test('every database metric of the catalogue is there, but those of migrations', async (t) => {
-  const { registry } = start(t)
+  const { registry } = observedPool(t, server)
   const expected = Object.keys(catalogue).filter((name) => name.startsWith('db_') && !name.includes('migrations'))
   t.same(registry.getMetricsAsArray().map(({ name }) => name).filter((name) => name.startsWith('db_')).sort(), expected.sort())
-})
-
-t.test('queries are counted for the request that made them', async (t) => {
-  const { pool, registry } = start(t, { max: 1 })
-  const requests = Array.from({ length: 5 }, (): DatabaseUsage => ({ queries: 0, seconds: 0 }))
-  await Promise.all(requests.map((usage, i) => new Promise<void>((resolve, reject) => {
-    countUsage(usage, () => {
-      // They wait for one connection, and get it in the async context of another.
-      Promise.all(Array.from({ length: i }, () => pool.query('SELECT 1')))
-        .then(() => pool.connect()).then(async (client) => {
-          await client.query('SELECT 1')
-          await t.rejects(client.query('nonsense'))
-          const stream = client.query(new QueryStream('SELECT 1'))
-          await stream.toArray()
-          client.release()
-        }).then(resolve, reject)
-    })
-  })))
-  await pool.query('SELECT 1')
-  t.same(requests.map(({ queries }) => queries), [3, 4, 5, 6, 7])
-  t.ok(requests.every(({ seconds }) => seconds > 0))
-  t.same(await read(registry, 'db_query_duration_seconds'), { select: 21, other: 5 })
 })
 
 t.test('instrumentPg observes the pool of @fastify/postgres from its first connection', async (t) => {
@@ -341,9 +132,9 @@ t.test('instrumentPg observes the pool of @fastify/postgres from its first conne
   t.same((await app.inject('/')).json(), [{ n: 1 }])
   t.equal((await app.inject('/transaction')).body, 'done')
   await app.pg.query('SELECT 3')
-  t.same(await read(registry, 'db_query_duration_seconds'), { begin: 1, commit: 1, select: 3 })
-  t.same(await read(registry, 'db_connections_opened_total'), { app: 1 })
-  t.same(await read(registry, 'db_pool_acquire_duration_seconds'), { app: 3 })
+  t.same(await samplesOf(registry, 'db_query_duration_seconds'), { begin: 1, commit: 1, select: 3 })
+  t.same(await samplesOf(registry, 'db_connections_opened_total'), { app: 1 })
+  t.same(await samplesOf(registry, 'db_pool_acquire_duration_seconds'), { app: 3 })
 })
 
 t.test('instrumentPg leaves pg as it is', async (t) => {
@@ -360,13 +151,13 @@ t.test('instrumentPg leaves pg as it is', async (t) => {
   t.teardown(() => pool.end())
   t.ok(pool instanceof pg.Pool)
   await pool.query('SELECT 1')
-  t.same(await read(registry, 'db_connections_opened_total'), { default: 1 })
+  t.same(await samplesOf(registry, 'db_connections_opened_total'), { default: 1 })
   const undo = instrumentPool(pool)
   await pool.query('SELECT 1')
-  t.same(await read(registry, 'db_query_duration_seconds'), { select: 2 }, 'instrumentPool finds it observed')
+  t.same(await samplesOf(registry, 'db_query_duration_seconds'), { select: 2 }, 'instrumentPool finds it observed')
   undo()
   await pool.query('SELECT 1')
-  t.same(await read(registry, 'db_query_duration_seconds'), { select: 2 })
+  t.same(await samplesOf(registry, 'db_query_duration_seconds'), { select: 2 })
   t.equal(observed.native, null, 'pg-native is not installed')
 })
 

@@ -1,30 +1,24 @@
-import { Registry } from 'prom-client'
-import t, { type Test } from 'tap'
-import { DataSource, IsNull, Not, type EntityManager, type ObjectLiteral } from 'typeorm'
-import { DataSource as OldDataSource } from 'typeorm-0.3'
-import { modelOpsSubscriber } from '../../adapters/typeorm.js'
+import type { Registry } from 'prom-client'
+import t from 'tap'
+import { IsNull, Not, type DataSource, type EntityManager, type ObjectLiteral } from 'typeorm'
+import { counted, VERSIONS } from '../support/data-source.js'
 import { startPostgres } from '../support/postgres.js'
 import { Dog, NightWalk, Walk, Walker, entities, valueOf } from './typeorm-entities.js'
 
 /*
- * The counts against a database that writes down each row that is changed, in the transaction that changes it. Random operations, in
- * and out of transactions that end in every way.
+ * The counts against a database that writes down each row that is changed, in the transaction that changes it. Random
+ * operations, in and out of transactions that end in every way.
  */
 
 const postgres = await startPostgres('-c', 'max_prepared_transactions=10')
 t.teardown(() => postgres.close())
 
-const options = { type: 'postgres', ...postgres.config, entities, synchronize: true, dropSchema: true } as const
-const versions = {
-  'typeorm 1': () => new DataSource(options),
-  'typeorm 0.3.20': () => new OldDataSource({ ...options, entities: entities as never }) as unknown as DataSource
-}
 const OPERATIONS = { inserts: 'insert', upserts: 'upsert', updates: 'update', deletes: 'delete', soft_deletes: 'softDelete', restores: 'restore' }
 const MODELS = { dog: 'dog', daily_walk: 'walk', walker: 'walker' }
 const WAYS = ['dog insert', 'dog restore', 'dog softDelete', 'dog update', 'dog upsert', 'walk delete', 'walk insert', 'walk update', 'walker delete', 'walker insert']
 const ROUNDS = Number(process.env.ROUNDS ?? 80)
 
-/** `audit.as` names what a trigger cannot tell: an upsert, what is not told of, and what the database deletes with a walker. */
+/** `audit.as` names what a trigger cannot tell: an upsert, what TypeORM tells nobody, what is deleted with a walker. */
 const AUDIT = `
   DROP TABLE IF EXISTS audit;
   CREATE TABLE audit (model text, operation text);
@@ -202,18 +196,10 @@ async function countedOf (registry: Registry): Promise<Record<string, number>> {
   return Object.fromEntries(counts.sort())
 }
 
-async function audited (t: Test, make: () => DataSource): Promise<{ dataSource: DataSource, registry: Registry }> {
-  const dataSource = await make().initialize()
-  t.teardown(() => dataSource.destroy())
-  await dataSource.query(AUDIT)
-  const registry = new Registry()
-  dataSource.subscribers.push(modelOpsSubscriber(Object.values(MODELS), { registry }))
-  return { dataSource, registry }
-}
-
-for (const [version, make] of Object.entries(versions)) {
+for (const [version, make] of Object.entries(VERSIONS)) {
   t.test(`${version}: the counts are the rows that PostgreSQL changed, whatever is done and however it ends`, async (t) => {
-    const { dataSource, registry } = await audited(t, make)
+    const { dataSource, registry } = await counted(t, make({ type: 'postgres', ...postgres.config, entities, synchronize: true, dropSchema: true }), Object.values(MODELS))
+    await dataSource.query(AUDIT)
     const seed = Number(process.env.SEED ?? 7)
     const random = randomOf(seed)
     for (let i = -5; i < ROUNDS; i++) {
@@ -221,9 +207,9 @@ for (const [version, make] of Object.entries(versions)) {
       const at = i < 0 ? 'each alone' : random(rounds.length)
       if (at === 'each alone') for (const [, operation] of list) await operation(dataSource.manager, random)
       else await rounds[at]?.(dataSource, random)
-      const [counted, wanted] = [await countedOf(registry), await auditedOf(dataSource)]
-      if (JSON.stringify(counted) === JSON.stringify(wanted)) continue
-      t.same(counted, wanted, `round ${i} of seed ${seed}: ${at}, ${seen.join(', ')}`)
+      const [found, wanted] = [await countedOf(registry), await auditedOf(dataSource)]
+      if (JSON.stringify(found) === JSON.stringify(wanted)) continue
+      t.same(found, wanted, `round ${i} of seed ${seed}: ${at}, ${seen.join(', ')}`)
       return
     }
     t.same(Object.keys(await auditedOf(dataSource)), WAYS, 'every model was changed in every way that there is')

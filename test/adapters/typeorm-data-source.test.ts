@@ -1,37 +1,23 @@
 import pg from 'pg'
 import { Registry } from 'prom-client'
-import t, { type Test } from 'tap'
-import { DataSource, type DataSourceOptions } from 'typeorm'
+import t from 'tap'
+import { DataSource } from 'typeorm'
 import { instrumentPg, instrumentPool } from '../../adapters/pg.js'
-import { instrumentDataSource, modelOpsSubscriber, refreshMigrations, type InstrumentDataSourceOptions } from '../../adapters/typeorm.js'
+import { instrumentDataSource, modelOpsSubscriber, refreshMigrations } from '../../adapters/typeorm.js'
 import { countUsage } from '../../src/instrumentation/index.js'
+import { instrumented, newDataSource } from '../support/data-source.js'
 import { startPostgres } from '../support/postgres.js'
-import { AddBowls1700000000002, AddLeads1700000000001, Dog, countsOf, entities, sqljs, valueOf } from './typeorm-entities.js'
+import { Dog, countsOf, entities, migrations, migrationsOf, sqljs, valueOf } from './typeorm-entities.js'
 
 const postgres = await startPostgres()
 t.teardown(() => postgres.close())
 
-const migrations = [AddLeads1700000000001, AddBowls1700000000002]
 const labels = { alias: 'default' }
 
-function postgresql (options: object = {}): DataSource {
-  return new DataSource({ type: 'postgres', ...postgres.config, entities, ...options } as DataSourceOptions)
-}
-
-/** An instrumented data source, closed after the test. */
-function instrumented (t: Test, dataSource: DataSource, options: InstrumentDataSourceOptions = {}): { dataSource: DataSource, registry: Registry, undo: () => void } {
-  const registry = new Registry()
-  const undo = instrumentDataSource(dataSource, { registry, migrations: false, ...options })
-  t.teardown(async () => { if (dataSource.isInitialized) await dataSource.destroy() })
-  return { dataSource, registry, undo }
-}
+const postgresql = (options: object = {}): DataSource => newDataSource({ type: 'postgres', ...postgres.config, entities, ...options })
 
 const queries = (registry: Registry, operation: string, alias = 'default'): Promise<number | undefined> =>
   valueOf(registry, 'db_query_duration_seconds_count', { alias, operation })
-
-async function gauges (registry: Registry, alias = 'default'): Promise<Array<number | undefined>> {
-  return [await valueOf(registry, 'db_migrations_applied', { alias }), await valueOf(registry, 'db_migrations_pending', { alias })]
-}
 
 /** The values of series, to take differences of. */
 async function read (registry: Registry, series: Array<[name: string, labels: Record<string, string>]>): Promise<number[]> {
@@ -182,41 +168,6 @@ for (const [driver, make] of Object.entries({
   sqljs: (options: object) => sqljs({ synchronize: false, ...options }),
   postgres: (options: object) => postgresql({ dropSchema: true, ...options })
 })) {
-  t.test(`${driver}: the migrations are counted when initialized, run and reverted, and on request`, async (t) => {
-    const { dataSource, registry } = instrumented(t, make({ migrations }), { migrations: true })
-    await dataSource.initialize()
-    t.same(await gauges(registry), [0, 2])
-    const runner = dataSource.createQueryRunner()
-    t.notOk(await runner.hasTable('migrations'), 'the table is not made')
-    await runner.release()
-
-    await dataSource.runMigrations()
-    t.same(await gauges(registry), [2, 0])
-    await dataSource.undoLastMigration()
-    t.same(await gauges(registry), [1, 1])
-
-    await dataSource.query("INSERT INTO migrations (timestamp, name) VALUES (1700000000002, 'AddBowls1700000000002'), (1, 'Unknown0000000000001')")
-    t.same(await gauges(registry), [1, 1])
-    await refreshMigrations(dataSource)
-    t.same(await gauges(registry), [3, 0], 'another process may have run more than this one knows')
-  })
-
-  t.test(`${driver}: migrations run by initialize are counted, and none are none`, async (t) => {
-    const { dataSource, registry } = instrumented(t, make({ migrations, migrationsRun: true, migrationsTableName: 'steps' }), { migrations: true, alias: 'one' })
-    await dataSource.initialize()
-    t.same(await gauges(registry, 'one'), [2, 0])
-    const none = instrumented(t, make({ migrationsTableName: 'other' }), { migrations: true, alias: 'two' })
-    await none.dataSource.initialize()
-    t.same(await gauges(none.registry, 'two'), [0, 0])
-    const after = await make({ migrations, dropSchema: false, migrationsTableName: 'later' }).initialize()
-    const late = instrumented(t, after, { migrations: true })
-    await refreshMigrations(after)
-    t.same(await gauges(late.registry), [0, 2], 'initialized before')
-    const without = instrumented(t, make({ migrations, dropSchema: false }))
-    await without.dataSource.initialize()
-    t.same(await gauges(without.registry), [undefined, undefined], 'migrations: false')
-  })
-
   t.test(`${driver}: undo puts everything back, and a second call changes nothing`, async (t) => {
     const dataSource = make({ migrations })
     const prints = (): unknown[] => [dataSource, dataSource.driver].map((object) => Reflect.ownKeys(object).map(String).sort())
@@ -247,29 +198,9 @@ for (const [driver, make] of Object.entries({
     await dataSource.initialize()
     await dataSource.query('SELECT 1')
     t.equal(await queries(registry, 'select'), before)
-    t.same(await gauges(registry), [undefined, undefined])
+    t.same(await migrationsOf(registry), [undefined, undefined])
   })
 }
-
-t.test('a reading of the migrations that fails is reported and leaves initialize and the gauges as they are', async (t) => {
-  const { dataSource, registry } = instrumented(t, postgresql({ migrations, dropSchema: true }), { migrations: true })
-  await dataSource.initialize()
-  await dataSource.query('CREATE TABLE migrations (id int)')
-  await refreshMigrations(dataSource)
-  t.equal(await valueOf(registry, 'metrics_instrumentation_errors_total', { source: 'typeorm migrations' }), 1)
-  t.same(await gauges(registry), [0, 2])
-  await dataSource.destroy()
-  await refreshMigrations(dataSource)
-  t.same(await gauges(registry), [0, 2], 'closed: nothing to read')
-})
-
-t.test('an undo while the migrations are being read leaves no gauges', async (t) => {
-  const { dataSource, registry, undo } = instrumented(t, await sqljs({ migrations }).initialize(), { migrations: true })
-  const reading = refreshMigrations(dataSource)
-  undo()
-  await reading
-  t.same(await gauges(registry), [undefined, undefined])
-})
 
 t.test('models are counted through every initialize, and wrong ones are refused as soon as they can be known', async (t) => {
   const { dataSource, registry } = instrumented(t, sqljs(), { models: ['dog', 'wlak'] })

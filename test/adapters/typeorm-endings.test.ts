@@ -1,37 +1,28 @@
-import { Registry } from 'prom-client'
 import t, { type Test } from 'tap'
-import { DataSource, type DataSourceOptions, type EntityManager, type QueryRunner } from 'typeorm'
-import { DataSource as OldDataSource } from 'typeorm-0.3'
-import { modelOpsSubscriber } from '../../adapters/typeorm.js'
+import type { DataSource, EntityManager, QueryRunner } from 'typeorm'
+import { counted, newDataSource, VERSIONS } from '../support/data-source.js'
 import { startMariaDb } from '../support/mariadb.js'
 import { startPostgres } from '../support/postgres.js'
 import { loadSqlite } from '../support/sqlite.js'
 import { Dog, entities, valueOf } from './typeorm-entities.js'
 
 /*
- * Transactions that end without being asked, or that TypeORM does not know of. Dogs are only inserted here, so that what was counted
- * is what the table has.
+ * Transactions that end without being asked, or that TypeORM does not know of. Dogs are only inserted here, so that what
+ * was counted is what the table has.
  */
-
-const versions = {
-  'typeorm 1': (options: object) => new DataSource({ entities, synchronize: true, dropSchema: true, ...options } as DataSourceOptions),
-  'typeorm 0.3.20': (options: object) => new OldDataSource({ entities, synchronize: true, dropSchema: true, ...options } as never) as unknown as DataSource
-}
 
 let names = 0
 const insert = (manager: EntityManager): Promise<unknown> => manager.insert(Dog, { name: `n${++names}` })
 
-interface Counted {
+interface Watched {
   dataSource: DataSource
   /** What was counted is what is there. */
   agrees (message: string): Promise<void>
 }
 
-async function counted (t: Test, dataSource: DataSource): Promise<Counted> {
-  await dataSource.initialize()
-  t.teardown(() => dataSource.destroy())
-  const registry = new Registry()
-  dataSource.subscribers.push(modelOpsSubscriber('dog', { registry }))
+/** A data source whose dogs are counted; their table is new unless the options say otherwise. */
+async function watched (t: Test, make: (options: object) => DataSource, options: object): Promise<Watched> {
+  const { dataSource, registry } = await counted(t, make({ entities, synchronize: true, dropSchema: true, ...options }), 'dog')
   return {
     dataSource,
     async agrees (message) {
@@ -54,9 +45,9 @@ t.test('MySQL', async (t) => {
   const mariadb = await startMariaDb(t)
   if (mariadb === undefined) return
   const { user: username, ...config } = mariadb.config
-  for (const [version, make] of Object.entries(versions)) {
+  for (const [version, make] of Object.entries(VERSIONS)) {
     await t.test(version, async (t) => {
-      const { dataSource, agrees } = await counted(t, make({ type: 'mysql', username, ...config, extra: { multipleStatements: true, connectionLimit: 4 } }))
+      const { dataSource, agrees } = await watched(t, make, { type: 'mysql', username, ...config, extra: { multipleStatements: true, connectionLimit: 4 } })
       await insert(dataSource.manager)
       await agrees('no transaction')
 
@@ -176,10 +167,10 @@ t.test('MySQL', async (t) => {
   }
 
   await t.test('a server without autocommit', async (t) => {
-    const { dataSource } = await counted(t, versions['typeorm 1']({ type: 'mysql', username, ...config }))
+    const { dataSource } = await watched(t, newDataSource, { type: 'mysql', username, ...config })
     await dataSource.query('SET GLOBAL autocommit = 0')
     t.teardown(() => dataSource.query('SET GLOBAL autocommit = 1'))
-    const second = await counted(t, versions['typeorm 1']({ type: 'mysql', username, ...config, synchronize: false, dropSchema: false }))
+    const second = await watched(t, newDataSource, { type: 'mysql', username, ...config, synchronize: false, dropSchema: false })
     await using(second.dataSource, async (runner) => {
       await insert(runner.manager)
       await runner.query('ROLLBACK')
@@ -195,11 +186,11 @@ const sqlites: Array<[string, (t: Test) => Promise<object | undefined>]> = [
   ['better-sqlite3', async (t) => await loadSqlite(t) === undefined ? undefined : { type: 'better-sqlite3', database: ':memory:' }]
 ]
 for (const [driver, optionsOf] of sqlites) {
-  for (const [version, make] of Object.entries(versions)) {
+  for (const [version, make] of Object.entries(VERSIONS)) {
     t.test(`${driver} with ${version}: a statement that rolls back, and what comes after`, async (t) => {
       const options = await optionsOf(t)
       if (options === undefined) return
-      const { dataSource, agrees } = await counted(t, make(options))
+      const { dataSource, agrees } = await watched(t, make, options)
       await dataSource.query("INSERT INTO dog (name) VALUES ('taken')")
       const base = new Error('done')
       await dataSource.manager.delete(Dog, { name: 'taken' })
@@ -222,7 +213,7 @@ for (const [driver, optionsOf] of sqlites) {
       })
       await agrees('and nested ones')
 
-      const again = await counted(t, make(options))
+      const again = await watched(t, make, options)
       await insert(again.dataSource.manager)
       const clash = `INSERT OR ROLLBACK INTO dog (name) VALUES ('n${names}')`
       await again.dataSource.transaction(async (manager) => {
@@ -239,7 +230,7 @@ for (const [driver, optionsOf] of sqlites) {
       if (options === undefined) return
       // Before 1.0 TypeORM tells nobody of better-sqlite3's queries.
       const blind = driver === 'better-sqlite3' && version !== 'typeorm 1'
-      const { dataSource, agrees } = await counted(t, make(options))
+      const { dataSource, agrees } = await watched(t, make, options)
       await dataSource.query('SAVEPOINT mine')
       await insert(dataSource.manager)
       await dataSource.query('ROLLBACK TO mine')
@@ -260,9 +251,9 @@ function endOf (connection: { once (event: string, listener: () => void): void }
 t.test('PostgreSQL', async (t) => {
   const postgres = await startPostgres('-c', 'max_prepared_transactions=10')
   t.teardown(() => postgres.close())
-  for (const [version, make] of Object.entries(versions)) {
+  for (const [version, make] of Object.entries(VERSIONS)) {
     await t.test(version, async (t) => {
-      const { dataSource, agrees } = await counted(t, make({ type: 'postgres', ...postgres.config, poolErrorHandler: () => {} }))
+      const { dataSource, agrees } = await watched(t, make, { type: 'postgres', ...postgres.config, poolErrorHandler: () => {} })
       for (const open of [(runner: QueryRunner) => runner.startTransaction(), (runner: QueryRunner) => runner.query('BEGIN')]) {
         await using(dataSource, async (runner) => {
           await open(runner)
@@ -305,7 +296,7 @@ t.test('PostgreSQL', async (t) => {
         await agrees('and a savepoint is one')
       })
 
-      const other = await counted(t, make({ type: 'postgres', ...postgres.config, synchronize: false, dropSchema: false, applicationName: 'other' }))
+      const other = await watched(t, make, { type: 'postgres', ...postgres.config, synchronize: false, dropSchema: false, applicationName: 'other' })
       for (const end of ['COMMIT', 'ROLLBACK']) {
         await using(dataSource, async (runner) => {
           await runner.startTransaction()

@@ -83,7 +83,7 @@ export class AddLeads1700000000001 implements MigrationInterface {
   }
 }
 
-export class AddBowls1700000000002 implements MigrationInterface {
+class AddBowls1700000000002 implements MigrationInterface {
   async up (runner: QueryRunner): Promise<void> {
     await runner.query('CREATE TABLE bowl (id int)')
   }
@@ -92,6 +92,8 @@ export class AddBowls1700000000002 implements MigrationInterface {
     await runner.query('DROP TABLE bowl')
   }
 }
+
+export const migrations = [AddLeads1700000000001, AddBowls1700000000002]
 
 /** A data source of a database in memory, with an empty schema. */
 export function sqljs (options: Partial<DataSourceOptions> = {}): DataSource {
@@ -110,4 +112,9 @@ export async function valueOf (registry: Registry, name: string, labels: Record<
 export async function countsOf (registry: Registry, model: string): Promise<Array<number | undefined>> {
   const names = ['inserts', 'updates', 'deletes', 'soft_deletes', 'restores']
   return Promise.all(names.map((name) => valueOf(registry, `model_${name}_total`, { model })))
+}
+
+/** How many migrations are applied, and how many pending. */
+export async function migrationsOf (registry: Registry, alias = 'default'): Promise<Array<number | undefined>> {
+  return [await valueOf(registry, 'db_migrations_applied', { alias }), await valueOf(registry, 'db_migrations_pending', { alias })]
 }

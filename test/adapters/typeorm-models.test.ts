@@ -1,7 +1,8 @@
 import { Registry } from 'prom-client'
 import t, { type Test } from 'tap'
-import { DataSource, EntitySchema, type EntityManager, type EntitySubscriberInterface } from 'typeorm'
+import { DataSource, EntitySchema, type EntitySubscriberInterface } from 'typeorm'
 import { modelOpsSubscriber, type ModelTarget } from '../../adapters/typeorm.js'
+import { counted, initialized } from '../support/data-source.js'
 import { startPostgres } from '../support/postgres.js'
 import { Dog, NightWalk, Thing, Walk, Walker, countsOf, dogs, entities, sqljs, valueOf, walks } from './typeorm-entities.js'
 
@@ -11,20 +12,6 @@ t.teardown(() => postgres.close())
 const drivers = {
   postgres: () => new DataSource({ type: 'postgres', ...postgres.config, entities, synchronize: true, dropSchema: true }),
   sqljs
-}
-
-async function open (t: Test, make: () => DataSource = sqljs): Promise<DataSource> {
-  const dataSource = await make().initialize()
-  t.teardown(async () => { if (dataSource.isInitialized) await dataSource.destroy() })
-  return dataSource
-}
-
-/** A data source whose operations on some models are counted in a registry of its own. */
-async function counted (t: Test, models?: ModelTarget | ModelTarget[], make = sqljs): Promise<{ dataSource: DataSource, registry: Registry }> {
-  const dataSource = await open(t, make)
-  const registry = new Registry()
-  dataSource.subscribers.push(modelOpsSubscriber(models, { registry }))
-  return { dataSource, registry }
 }
 
 /** Process warnings with a code, from now on. */
@@ -38,60 +25,9 @@ function warnings (t: Test, code: string): string[] {
 
 const tick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
-/** Transactions of TypeORM, nested and not, committed and not. */
-async function transact (t: Test, dataSource: DataSource, registry: Registry): Promise<void> {
-  const inserts = (): Promise<number | undefined> => valueOf(registry, 'model_inserts_total', { model: 'dog' })
-  let n = 0
-  const insert = (manager: EntityManager): Promise<unknown> => manager.insert(Dog, { name: `${++n}` })
-  const failure = new Error('rolled back')
-  const rolledBack = async (run: Promise<unknown>): Promise<void> => { await t.rejects(run, failure) }
-
-  await insert(dataSource.manager)
-  t.equal(await inserts(), 1, 'without a transaction at once')
-
-  await dataSource.transaction(async (manager) => {
-    await insert(manager)
-    await insert(manager)
-    t.equal(await inserts(), 1, 'not before the commit')
-  })
-  t.equal(await inserts(), 3, 'at the commit')
-
-  await rolledBack(dataSource.transaction(async (manager) => {
-    await insert(manager)
-    throw failure
-  }))
-  t.equal(await inserts(), 3, 'not when rolled back')
-
-  await dataSource.transaction(async (manager) => {
-    await insert(manager)
-    await manager.transaction((nested) => insert(nested))
-    t.equal(await inserts(), 3, 'a nested commit is none yet')
-  })
-  t.equal(await inserts(), 5, 'a nested one with the outer commit')
-
-  await dataSource.transaction(async (manager) => {
-    await insert(manager)
-    await rolledBack(manager.transaction(async (nested) => {
-      await insert(nested)
-      await nested.transaction((deeper) => insert(deeper))
-      throw failure
-    }))
-    await insert(manager)
-    await manager.transaction((nested) => insert(nested))
-  })
-  t.equal(await inserts(), 8, 'a savepoint that is rolled back takes only its own')
-
-  await rolledBack(dataSource.transaction(async (manager) => {
-    await manager.transaction((nested) => insert(nested))
-    throw failure
-  }))
-  t.equal(await inserts(), 8, 'a released savepoint goes with the outer rollback')
-  t.equal(await dataSource.manager.count(Dog), 8, 'the table holds as many')
-}
-
 for (const [driver, make] of Object.entries(drivers)) {
   t.test(`${driver}: every way to change a model counts the rows that it changed`, async (t) => {
-    const { dataSource, registry } = await counted(t, 'dog', make)
+    const { dataSource, registry } = await counted(t, make(), 'dog')
     const repository = dataSource.getRepository(Dog)
     const before = await countsOf(registry, 'dog')
     t.same(before, [0, 0, 0, 0, 0], 'zero from the moment of registration')
@@ -134,131 +70,10 @@ for (const [driver, make] of Object.entries(drivers)) {
     }
     t.equal(await valueOf(registry, 'model_upserts_total', { model: 'dog' }), 2, 'what an upsert wrote, it wrote')
   })
-
-  t.test(`${driver}: an operation counts when its transaction commits, and not at all when it is rolled back`, async (t) => {
-    const { dataSource, registry } = await counted(t, 'dog', make)
-    await transact(t, dataSource, registry)
-  })
-
-  t.test(`${driver}: where a driver controls transactions without statements, its events tell`, async (t) => {
-    const dataSource = await open(t, make)
-    const registry = new Registry()
-    // As SQL Server, Oracle, Spanner and the Aurora Data API have it, in part or whole.
-    const { afterQuery, ...events } = modelOpsSubscriber('dog', { registry })
-    dataSource.subscribers.push(events)
-    await transact(t, dataSource, registry)
-  })
-
-  t.test(`${driver}: a transaction of the application's own SQL counts when it commits`, async (t) => {
-    const { dataSource, registry } = await counted(t, 'dog', make)
-    const inserts = (): Promise<number | undefined> => valueOf(registry, 'model_inserts_total', { model: 'dog' })
-    let n = 0
-    const insert = (manager: EntityManager): Promise<unknown> => manager.insert(Dog, { name: `${++n}` })
-    const runner = dataSource.createQueryRunner()
-    await runner.query('BEGIN')
-    await insert(runner.manager)
-    await runner.query('SAVEPOINT "Mine"')
-    await insert(runner.manager)
-    await runner.query('ROLLBACK TO SAVEPOINT "Mine"')
-    await insert(runner.manager)
-    await runner.query('SAVEPOINT other')
-    await insert(runner.manager)
-    await runner.query('RELEASE other')
-    t.equal(await inserts(), 0, 'nothing before')
-    await runner.query('commit -- at last')
-    t.equal(await inserts(), 3, 'and what was not rolled back then')
-    await runner.query('/* again */ begin')
-    await insert(runner.manager)
-    await runner.query('rollback;')
-    await insert(runner.manager)
-    t.equal(await inserts(), 4, 'and nothing of a rollback')
-    await runner.release()
-
-    t.equal(await dataSource.manager.count(Dog), 4, 'the table holds as many')
-  })
-
-  t.test(`${driver}: operations of many runners at once are told apart`, async (t) => {
-    const { dataSource, registry } = await counted(t, 'dog', make)
-    const concurrent = driver === 'sqljs' ? 1 : 8
-    await Promise.all(Array.from({ length: concurrent }, (_, i) => dataSource.transaction(async (manager) => {
-      await manager.insert(Dog, { name: `kept ${i}` })
-      if (i % 2 === 1) throw new Error('rolled back')
-    }).catch(() => {})))
-    await Promise.all(Array.from({ length: 8 }, (_, i) => dataSource.manager.insert(Dog, { name: `alone ${i}` })))
-    t.equal(await valueOf(registry, 'model_inserts_total', { model: 'dog' }), await dataSource.manager.count(Dog))
-  })
 }
 
-t.test('postgres: an error swallowed in a transaction makes its COMMIT a rollback, and nothing counts', async (t) => {
-  const { dataSource, registry } = await counted(t, 'dog', drivers.postgres)
-  await dataSource.transaction(async (manager) => {
-    await manager.insert(Dog, { name: 'lost' })
-    await manager.query('SELECT 1/0').catch(() => {})
-  })
-  t.equal(await dataSource.manager.count(Dog), 0)
-  t.same(await countsOf(registry, 'dog'), [0, 0, 0, 0, 0])
-  await dataSource.transaction((manager) => manager.insert(Dog, { name: 'kept' }))
-  t.same(await countsOf(registry, 'dog'), [1, 0, 0, 0, 0])
-})
-
-t.test('postgres: a COMMIT that fails counts nothing, nor does what comes after with it', async (t) => {
-  const { dataSource, registry } = await counted(t, 'dog', drivers.postgres)
-  await dataSource.query('ALTER TABLE dog ADD CONSTRAINT later UNIQUE (id, name) DEFERRABLE INITIALLY DEFERRED')
-  await dataSource.query('ALTER TABLE dog ADD CONSTRAINT mother_later FOREIGN KEY ("motherId") REFERENCES dog (id) DEFERRABLE INITIALLY DEFERRED')
-  await dataSource.query('ALTER TABLE dog DROP CONSTRAINT IF EXISTS "FK_mother"')
-  for (const { constraint_name: name } of await dataSource.query<Array<{ constraint_name: string }>>(
-    "SELECT constraint_name FROM information_schema.table_constraints WHERE table_name = 'dog' AND constraint_type = 'FOREIGN KEY' AND is_deferrable = 'NO'"
-  )) await dataSource.query(`ALTER TABLE dog DROP CONSTRAINT "${name}"`)
-
-  const runner = dataSource.createQueryRunner()
-  await runner.query('BEGIN')
-  await runner.manager.insert(Dog, { name: 'orphan', mother: { id: 999 } })
-  await t.rejects(runner.query('COMMIT'), /mother_later/)
-  await runner.manager.insert(Dog, { name: 'alone' })
-  t.same(await countsOf(registry, 'dog'), [1, 0, 0, 0, 0])
-  await runner.release()
-  t.equal(await dataSource.manager.count(Dog), 1)
-})
-
-t.test('postgres: COMMIT AND CHAIN counts, and the next transaction waits for its own', async (t) => {
-  const { dataSource, registry } = await counted(t, 'dog', drivers.postgres)
-  const runner = dataSource.createQueryRunner()
-  await runner.query('START TRANSACTION ISOLATION LEVEL SERIALIZABLE')
-  await runner.manager.insert(Dog, { name: 'first' })
-  await runner.query('COMMIT AND CHAIN')
-  await runner.manager.insert(Dog, { name: 'second' })
-  t.same(await countsOf(registry, 'dog'), [1, 0, 0, 0, 0])
-  await runner.query('ROLLBACK AND CHAIN')
-  await runner.manager.insert(Dog, { name: 'third' })
-  await runner.query('END')
-  await runner.release()
-  t.same(await countsOf(registry, 'dog'), [2, 0, 0, 0, 0])
-})
-
-t.test('a transaction that began before the subscriber was there counts when it commits', async (t) => {
-  const dataSource = await open(t)
-  const registry = new Registry()
-  await dataSource.transaction(async (manager) => {
-    dataSource.subscribers.push(modelOpsSubscriber('dog', { registry }))
-    await manager.insert(Dog, { name: 'a' })
-    t.same(await countsOf(registry, 'dog'), [0, 0, 0, 0, 0])
-  })
-  t.same(await countsOf(registry, 'dog'), [1, 0, 0, 0, 0])
-})
-
-t.test("with count: 'attempted' an operation counts when its statement has succeeded", async (t) => {
-  const dataSource = await open(t)
-  const registry = new Registry()
-  dataSource.subscribers.push(modelOpsSubscriber('dog', { registry, count: 'attempted' }))
-  await t.rejects(dataSource.transaction(async (manager) => {
-    await manager.insert(Dog, { name: 'a' })
-    throw new Error('rolled back')
-  }))
-  t.same(await countsOf(registry, 'dog'), [1, 0, 0, 0, 0])
-})
-
 t.test('a model is asked for by the name of its entity or table in any case, by class or by schema', async (t) => {
-  const dataSource = await open(t)
+  const dataSource = await initialized(t, sqljs())
   const cases: Array<[ModelTarget, string]> = [
     ['walk', 'walk'], ['WALK', 'WALK'], ['daily_walk', 'daily_walk'], ['Daily_Walk', 'Daily_Walk'], [Walk, 'Walk'], [walks, 'Walk'],
     [new EntitySchema<Dog>({ name: 'Walk', columns: {} }), 'Walk']
@@ -285,7 +100,7 @@ t.test('an entity is also what it inherits from, and counts under the nearest th
     [[Thing, 'dog'], { Thing: 2, dog: 1 }],
     [[Dog, '*'], { Dog: 1, Walk: 1, NightWalk: 1, Walker: 0 }]
   ]
-  const dataSource = await open(t)
+  const dataSource = await initialized(t, sqljs())
   for (const [models, wanted] of cases) {
     const registry = new Registry()
     dataSource.subscribers.splice(0, 1, modelOpsSubscriber(models, { registry }))
@@ -299,7 +114,7 @@ t.test('an entity is also what it inherits from, and counts under the nearest th
 
 t.test("'*' and nothing mean every entity, with zeros from the first query on, and no junction tables", async (t) => {
   for (const models of ['*', undefined] as const) {
-    const { dataSource, registry } = await counted(t, models)
+    const { dataSource, registry } = await counted(t, sqljs(), models)
     await dataSource.query('SELECT 1')
     for (const model of ['Walk', 'NightWalk', 'Dog', 'Walker']) t.same(await countsOf(registry, model), [0, 0, 0, 0, 0], model)
     const walk = await dataSource.manager.save(Walk, { distance: 3, dogs: [{ name: 'a' }, { name: 'b' }] })
@@ -320,7 +135,7 @@ t.test("'*' and nothing mean every entity, with zeros from the first query on, a
 
 t.test('a name that matches no entity is reported once, with those that do exist, and counted', async (t) => {
   const messages = warnings(t, 'FP_ERR_UNKNOWN_MODEL')
-  const { dataSource, registry } = await counted(t, ['wlak', 'dog', 'walk_dogs', 'WALKER', 'walker'])
+  const { dataSource, registry } = await counted(t, sqljs(), ['wlak', 'dog', 'walk_dogs', 'WALKER', 'walker'])
   await tick()
   t.same(messages, [], 'not before it can be known')
   await dataSource.query('SELECT 1')
@@ -334,14 +149,14 @@ t.test('a name that matches no entity is reported once, with those that do exist
   t.equal(await reports(), 1)
   t.same(await countsOf(registry, 'dog'), [1, 0, 0, 0, 0])
 
-  const another = await open(t)
+  const another = await initialized(t, sqljs())
   another.subscribers.push(...dataSource.subscribers)
   for (const each of [another, dataSource, another]) await each.query('SELECT 1')
   t.equal(await reports(), 2, 'once for each data source')
 })
 
 t.test('an operation counts once, however often and in how many subscribers it was asked for', async (t) => {
-  const dataSource = await open(t)
+  const dataSource = await initialized(t, sqljs())
   const registry = new Registry()
   const other = new Registry()
   const twice = modelOpsSubscriber('dog', { registry })
@@ -364,7 +179,7 @@ t.test('an operation counts once, however often and in how many subscribers it w
 })
 
 t.test('after another initialize the subscriber is pushed again and goes on counting', async (t) => {
-  const { dataSource, registry } = await counted(t, 'dog')
+  const { dataSource, registry } = await counted(t, sqljs(), 'dog')
   const subscriber = dataSource.subscribers[0] as EntitySubscriberInterface
   await dataSource.manager.insert(Dog, { name: 'a' })
   await dataSource.destroy()
@@ -376,7 +191,7 @@ t.test('after another initialize the subscriber is pushed again and goes on coun
 
 t.test('a recorder that fails is counted and the application does not notice', async (t) => {
   const messages = warnings(t, 'FP_WARN_INSTRUMENTATION')
-  const { dataSource, registry } = await counted(t, 'dog')
+  const { dataSource, registry } = await counted(t, sqljs(), 'dog')
   const family = registry.getSingleMetric('model_inserts_total') as unknown as { reset (): void, resolve (): never }
   family.reset()
   family.resolve = () => { throw new Error('sabotage') }
@@ -391,7 +206,7 @@ t.test('a recorder that fails is counted and the application does not notice', a
 
 t.test('what the application sees is the same with the subscriber as without', async (t) => {
   const seen = async (subscribe: boolean): Promise<unknown[]> => {
-    const dataSource = await open(t)
+    const dataSource = await initialized(t, sqljs())
     if (subscribe) dataSource.subscribers.push(modelOpsSubscriber('*', { registry: new Registry() }))
     const events: string[] = []
     dataSource.subscribers.push(Object.fromEntries(['beforeQuery', 'afterQuery', 'afterInsert', 'afterUpdate', 'afterLoad', 'afterTransactionCommit',

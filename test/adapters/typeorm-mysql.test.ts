@@ -3,9 +3,9 @@ import type { Readable } from 'node:stream'
 import mysql from 'mysql2/promise'
 import { Registry } from 'prom-client'
 import t, { type Test } from 'tap'
-import { DataSource, type DataSourceOptions, type QueryRunner } from 'typeorm'
-import { DataSource as OldDataSource } from 'typeorm-0.3'
+import type { DataSource, QueryRunner } from 'typeorm'
 import { instrumentDataSource } from '../../adapters/typeorm.js'
+import { newDataSource, oldDataSource } from '../support/data-source.js'
 import { startMariaDb, type MariaDb } from '../support/mariadb.js'
 import { Page } from '../support/page.js'
 
@@ -14,8 +14,8 @@ if (mariadb === undefined) t.bailout('without a MariaDB there is nothing to test
 
 const { user: username, ...address } = mariadb.config
 const VERSIONS: Record<string, (options?: object) => DataSource> = {
-  1: (options) => new DataSource({ type: 'mariadb', username, ...address, ...options } as DataSourceOptions),
-  '0.3.20': (options) => new OldDataSource({ type: 'mysql', username, ...address, ...options } as never) as unknown as DataSource
+  1: (options) => newDataSource({ type: 'mariadb', username, ...address, ...options }),
+  '0.3.20': (options) => oldDataSource({ type: 'mysql', username, ...address, ...options })
 }
 
 const root = await mysql.createConnection({ ...mariadb.config, multipleStatements: true })

@@ -2,8 +2,9 @@ import { install } from '@sinonjs/fake-timers'
 import { Gauge, Registry } from 'prom-client'
 import t, { type Test } from 'tap'
 import { DataSource } from 'typeorm'
-import { DataSource as OldDataSource, EntitySchema as OldEntitySchema } from 'typeorm-0.3'
+import { EntitySchema as OldEntitySchema } from 'typeorm-0.3'
 import { instrumentDataSource, modelOpsSubscriber, type DataSourceLike, type InstrumentDataSourceOptions } from '../../adapters/typeorm.js'
+import { oldDataSource } from '../support/data-source.js'
 import { Page } from '../support/page.js'
 import { loadSqlite } from '../support/sqlite.js'
 import { countsOf, Dog, sqljs } from './typeorm-entities.js'
@@ -142,7 +143,7 @@ const APPLICATIONS: Record<string, () => DataSource> = {
 
 function old (options: object): DataSource {
   const dogs = new OldEntitySchema<Dog>({ name: 'Dog', target: Dog, columns: { id: { type: 'int', primary: true, generated: true }, name: { type: String, unique: true } } })
-  return new OldDataSource({ entities: [dogs], synchronize: true, ...options } as never) as unknown as DataSource
+  return oldDataSource({ entities: [dogs], synchronize: true, ...options })
 }
 
 for (const [name, make] of Object.entries(APPLICATIONS)) {

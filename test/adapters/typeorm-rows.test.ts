@@ -1,8 +1,8 @@
 import { Registry } from 'prom-client'
 import t, { type Test } from 'tap'
-import { DataSource, EntitySchema, type DataSourceOptions, type Repository } from 'typeorm'
-import { DataSource as OldDataSource } from 'typeorm-0.3'
+import { EntitySchema, type DataSource, type Repository } from 'typeorm'
 import { modelOpsSubscriber } from '../../adapters/typeorm.js'
+import { counted, newDataSource, oldDataSource } from '../support/data-source.js'
 import { startMariaDb } from '../support/mariadb.js'
 import { startPostgres } from '../support/postgres.js'
 import { loadSqlite } from '../support/sqlite.js'
@@ -46,8 +46,8 @@ const trees = ([['materialized-path', MaterializedNode], ['closure-table', Closu
 
 type Make = (options: object) => DataSource
 const shape = { entities: [...entities, bowls, boxes, toys, ...trees], synchronize: true, dropSchema: true }
-const now: Make = (options) => new DataSource({ ...shape, ...options } as DataSourceOptions)
-const before: Make = (options) => new OldDataSource({ ...shape, ...options } as never) as unknown as DataSource
+const now: Make = (options) => newDataSource({ ...shape, ...options })
+const before: Make = (options) => oldDataSource({ ...shape, ...options })
 
 const postgres = await startPostgres()
 t.teardown(() => postgres.close())
@@ -74,11 +74,8 @@ const drivers: Array<[string, Make, (t: Test) => Promise<object | undefined>]> =
 /** What is counted by a step of one model: inserts, updates, deletes, soft deletes, restores, upserts. */
 type Deltas = readonly [number, number, number, number, number, number]
 
-async function open (t: Test, dataSource: DataSource): Promise<{ dataSource: DataSource, registry: Registry, step: (title: string, run: () => Promise<unknown>, wanted: Record<string, Deltas>) => Promise<void> }> {
-  await dataSource.initialize()
-  t.teardown(() => dataSource.destroy())
-  const registry = new Registry()
-  dataSource.subscribers.push(modelOpsSubscriber('*', { registry }))
+async function open (t: Test, made: DataSource): Promise<{ dataSource: DataSource, registry: Registry, step: (title: string, run: () => Promise<unknown>, wanted: Record<string, Deltas>) => Promise<void> }> {
+  const { dataSource, registry } = await counted(t, made, '*')
   await dataSource.query('SELECT 1')
   const models = dataSource.entityMetadatas.filter(({ isJunction, tableType }) => !isJunction && !tableType.startsWith('closure')).map(({ name }) => name)
   const all = async (): Promise<Record<string, number[]>> => Object.fromEntries(await Promise.all(models.map(async (model) =>

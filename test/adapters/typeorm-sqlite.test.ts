@@ -1,9 +1,9 @@
 import { Registry } from 'prom-client'
 import t from 'tap'
 import { DataSource, type DataSourceOptions } from 'typeorm'
-import { DataSource as OldDataSource } from 'typeorm-0.3'
 import { instrumentDataSource } from '../../adapters/typeorm.js'
 import { countUsage } from '../../src/instrumentation/index.js'
+import { oldDataSource } from '../support/data-source.js'
 import { Page } from '../support/page.js'
 import { loadSqlite } from '../support/sqlite.js'
 
@@ -13,10 +13,10 @@ const sqlite = await loadSqlite(t)
 const MAKES: Record<string, () => DataSource> = {
   ...sqlite !== undefined && {
     'better-sqlite3': () => new DataSource({ type: 'better-sqlite3', database: ':memory:' }),
-    'better-sqlite3 on TypeORM 0.3.20': () => new OldDataSource({ type: 'better-sqlite3', database: ':memory:' }) as unknown as DataSource
+    'better-sqlite3 on TypeORM 0.3.20': () => oldDataSource({ type: 'better-sqlite3', database: ':memory:' })
   },
   sqljs: () => new DataSource({ type: 'sqljs' }),
-  'sqljs on TypeORM 0.3.20': () => new OldDataSource({ type: 'sqljs' }) as unknown as DataSource
+  'sqljs on TypeORM 0.3.20': () => oldDataSource({ type: 'sqljs' })
 }
 
 const TABLES = ['CREATE TABLE walker (id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL)', 'CREATE TABLE walk (id INTEGER PRIMARY KEY, metres INT CHECK (metres > 0), walker INT REFERENCES walker)']

@@ -5,6 +5,8 @@ import t, { type Test } from 'tap'
 import { instrumentPool } from '../../adapters/pg.js'
 import { OWN_METRICS } from '../../src/catalogue.js'
 import { Counter, Histogram, metricsPlugin, metricsServer, type MetricsPluginOptions } from '../../src/index.js'
+import { large } from '../support/exposed.js'
+import { service } from '../support/http.js'
 import { Page } from '../support/page.js'
 
 /** An application that keeps what it logs, and its page. */
@@ -95,6 +97,20 @@ t.test('metrics_series and the dropped ones show a metric from when it matters, 
   t.same(await shown(), { series: { dogs_total: 0, cats_total: 0, foreign_total: 0, steady_total: 0 }, dropped: { dogs_total: 5, cats_total: 10, steady_total: 0 } }, 'it is not gone')
   for (const name of ['dogs_total', 'foreign_total', 'steady_total']) registry.removeSingleMetric(name)
   t.same(await shown(), { series: { cats_total: 0 }, dropped: { cats_total: 10 } })
+})
+
+t.test('metrics_series counts the label sets of every metric that has many, of other libraries too', async (t) => {
+  const { registry, page } = await service(t, {})
+  const foreign = new ForeignCounter({ name: 'foreign_total', help: 'h', labelNames: ['a'], registers: [registry] })
+  for (let a = 0; a < 103; a++) foreign.inc({ a })
+  large(registry, 105)
+  const found = await page()
+  const series = (name: string) => found.sum('metrics_series', { metric: name })
+  t.equal(series('foreign_total'), 103)
+  t.equal(series('large_seconds'), 105)
+  t.equal(found.of('metrics_series').length, 2)
+  registry.removeSingleMetric('foreign_total')
+  t.equal((await page()).of('metrics_series', { metric: 'foreign_total' }).length, 0)
 })
 
 t.test('what is about metrics is never full below their number', async (t) => {

@@ -3,11 +3,9 @@ import t from 'tap'
 import { Exposition } from '../../src/exposition/index.js'
 import { Counter, Gauge, Histogram } from '../../src/index.js'
 import type { RegistryLike } from '../../src/metrics/index.js'
-import { missing, Parsers } from '../support/parsers.js'
+import { Parsers } from '../support/parsers.js'
 
-const parsers = await Parsers.start()
-t.teardown(() => parsers?.stop())
-if (parsers === undefined && process.env.CI) t.fail(missing)
+const parsers = await Parsers.start(t)
 
 /** The lines of pages without their comments, and what was said of failures. */
 async function linesOf (registries: RegistryLike | RegistryLike[], format: 'text' | 'openmetrics' = 'text') {

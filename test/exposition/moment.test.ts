@@ -6,6 +6,7 @@ import { MOST_SERIES } from '../../src/exposition/collection.js'
 import { Exposition, type Format } from '../../src/exposition/index.js'
 import { Counter, Gauge } from '../../src/index.js'
 import { decoded } from '../support/decoded.js'
+import { exposed, large, TEXT } from '../support/exposed.js'
 import { service } from '../support/http.js'
 import { Page } from '../support/page.js'
 
@@ -120,7 +121,7 @@ t.test('counters of the user that are incremented together are equal on every pa
     const exposition = new Exposition(registry, { maxScrapes: 10, created: true }, { failed: (_, error) => t.error(error as Error), counted: () => {}, ended: () => {}, refused: () => {} })
     const stop = always(() => { for (const counter of [first, many.labels('7'), last]) counter.inc() })
     for (const format of ['text', 'openmetrics', 'protobuf'] as const) {
-      const whole = await exposition.scrape({ format, compression: undefined, names: undefined, timeout: undefined }).whole()
+      const whole = await exposition.scrape({ ...TEXT, format }).whole()
       const sum = sums(format, Buffer.isBuffer(whole) ? whole : await buffer(whole as NodeJS.ReadableStream))
       t.ok(sum('first_total') > 0)
       t.equal(sum('many_total'), sum('first_total'), format)
@@ -145,11 +146,47 @@ t.test('each giant is copied in a turn of its own, and the page has the order of
   for (const name of ['giant_a', 'small_a', 'giant_b', 'small_b']) {
     watched(name.startsWith('giant') ? giant(registry, name) : new Gauge({ name, help: 'h', registers: [registry] }))
   }
-  const exposition = new Exposition(registry, { maxScrapes: 10, created: true }, { failed: () => {}, counted: () => {}, ended: () => {}, refused: () => {} })
+  const { exposition } = exposed(registry)
   const text = await exposition.text()
   await stop()
   const at = Object.fromEntries(turns)
   t.equal(at.small_a, at.small_b, 'the small ones in one turn')
   t.equal(new Set([at.small_a, at.giant_a, at.giant_b]).size, 3, 'each giant in another')
   t.same([...text.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name), ['giant_a', 'small_a', 'giant_b', 'small_b'])
+})
+
+t.test('the page is of one moment, whatever is written while it is sent', async (t) => {
+  const registry = new Registry()
+  const first = new Counter({ name: 'first_total', help: 'h', registers: [registry] })
+  const histogram = large(registry, 2000)
+  const second = new Counter({ name: 'last_total', help: 'h', registers: [registry] })
+  const gone = new Counter({ name: 'gone_total', help: 'h', labelNames: ['a'], registers: [registry] })
+  for (let i = 0; i < 500; i++) gone.inc({ a: `value ${i}` }, i)
+  const { exposition } = exposed(registry)
+  const write = () => {
+    first.inc()
+    second.inc()
+    histogram.observe({ route: '/resource/1999' }, 0.1)
+  }
+  write()
+  const scrape = exposition.scrape(TEXT)
+  const chunks: Buffer[] = []
+  for await (const chunk of scrape) {
+    chunks.push(chunk as Buffer)
+    write()
+    // Places and numbers of label values that were free go to others.
+    for (let i = 0; i < 500; i++) gone.remove({ a: `${chunks.length === 1 ? '' : `${chunks.length - 1} `}value ${i}` })
+    for (let i = 0; i < 500; i++) gone.inc({ a: `${chunks.length} value ${i}` }, 1e6)
+    for (let i = 0; i < 100; i++) histogram.remove({ route: `/resource/${i}` })
+    histogram.observe({ route: `/new/${chunks.length}` }, 1)
+  }
+  t.ok(chunks.length > 5, 'there was time to write')
+  const page = new Page(Buffer.concat(chunks).toString())
+  t.equal(page.sum('first_total'), page.sum('last_total'))
+  t.equal(page.of('large_seconds_count').length, 2000)
+  const last = page.of('large_seconds_bucket', { le: '+Inf' })
+  for (const [i, { labels, value }] of page.of('large_seconds_count').entries()) {
+    if (value !== last[i]?.value || value !== (labels.route === '/resource/1999' ? 2 : 1)) t.fail(`${labels.route} counts ${value}, its last bucket ${last[i]?.value}`)
+  }
+  t.same(page.of('gone_total').map(({ labels, value }) => `${labels.a} ${value}`), Array.from({ length: 500 }, (_, i) => `value ${i} ${i}`))
 })

@@ -6,7 +6,7 @@ import { Registry } from 'prom-client'
 import t from 'tap'
 import { metricsPlugin } from '../../src/index.js'
 import { checkBooks, closings, endings } from '../support/books.js'
-import { exchange, open, openBoth, service } from '../support/http.js'
+import { exchange, get, open, openBoth, service } from '../support/http.js'
 import { Page } from '../support/page.js'
 
 type Spoil = (request: FastifyRequest['raw'] & Record<string, unknown>, response: FastifyReply['raw'] & Record<string, unknown>) => void
@@ -37,7 +37,7 @@ t.test('whatever a handler does to the raw request and response, the request end
         })
       }
     })
-    t.match(await exchange(port, 'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'), /^HTTP\/1.1 200 OK[^]*answered/)
+    t.match(await exchange(port, get('/')), /^HTTP\/1.1 200 OK[^]*answered/)
     // At a scrape at the latest.
     const after = await page()
     t.equal(after.sum('http_request_duration_seconds_count', { route: '/', status_code: '200' }), 1, name)
@@ -85,7 +85,7 @@ t.test('what ended unheard is found when its route is used again, without a scra
   const { now } = performance
   t.teardown(() => { performance.now = now })
   for (let i = 0; i < 5; i++) {
-    await exchange(port, 'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+    await exchange(port, get('/'))
     performance.now = () => now.call(performance) + (i + 1) * 2000
   }
   t.equal((await page()).sum('http_request_duration_seconds_count'), 4, 'all but the last')
@@ -123,7 +123,7 @@ t.test('requests that go on while the application closes stay in flight until th
   await app.listen({ port: 0, host: '127.0.0.1' })
   const entered = once(app.server, 'entered')
   // A connection that stays would keep the server from closing until its keep-alive ends.
-  const response = exchange((app.server.address() as AddressInfo).port, 'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+  const response = exchange((app.server.address() as AddressInfo).port, get('/'))
   await entered
   const ended = closings(app, 1)
   const closing = app.close()
@@ -199,7 +199,7 @@ t.test('a server of the user\'s that Fastify does not close answers what is in f
   app.server.listen(0, '127.0.0.1')
   await once(app.server, 'listening')
   const entered = once(app.server, 'entered')
-  const response = exchange((app.server.address() as AddressInfo).port, 'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+  const response = exchange((app.server.address() as AddressInfo).port, get('/'))
   await entered
   await app.close()
   t.equal(new Page(await registry.metrics()).sum('http_requests_in_flight'), 1)

@@ -2,14 +2,8 @@ import { once } from 'node:events'
 import { performance } from 'node:perf_hooks'
 import t from 'tap'
 import { checkBooks } from '../support/books.js'
+import { gate } from '../support/gate.js'
 import { open, service } from '../support/http.js'
-
-/** What keeps a request in flight until it is let go. */
-function gate (): { pass: Promise<void>, open: () => void } {
-  let open = () => {}
-  const pass = new Promise<void>((resolve) => { open = resolve })
-  return { pass, open }
-}
 
 t.test('the oldest request in flight of each route has its age', async (t) => {
   for (const first of [true, false]) {
@@ -17,8 +11,8 @@ t.test('the oldest request in flight of each route has its age', async (t) => {
     const { app, port, page } = await service(t, {
       before: (app) => { if (!first) app.addHook('onRequest', async () => {}) },
       routes (app) {
-        app.get('/walks', async () => { await held.pass; return 'walks' })
-        app.get('/dogs', async () => { await held.pass; return 'dogs' })
+        app.get('/walks', async () => { await held.opened; return 'walks' })
+        app.get('/dogs', async () => { await held.opened; return 'dogs' })
         app.get('/now', async () => 'now')
       }
     })
@@ -64,7 +58,7 @@ t.test('the oldest request in flight of each route has its age', async (t) => {
 t.test('two applications on one registry show the older of their oldest', async (t) => {
   const held = gate()
   const routes = (app: Parameters<NonNullable<Parameters<typeof service>[1]>['routes'] & object>[0]) => {
-    app.get('/walks', async () => { await held.pass; return 'walks' })
+    app.get('/walks', async () => { await held.opened; return 'walks' })
   }
   const { app, registry, page } = await service(t, { routes })
   const { app: second } = await service(t, { options: { registry }, routes })

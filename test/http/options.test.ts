@@ -5,7 +5,7 @@ import { Counter as PromCounter, Registry, register } from 'prom-client'
 import t from 'tap'
 import { Counter, metricsPlugin, type MetricsPluginOptions } from '../../src/index.js'
 import { assertSeries, assertSeriesChanged, snapshot } from '../../src/testing/index.js'
-import { exchange, service } from '../support/http.js'
+import { exchange, get, service } from '../support/http.js'
 import { Page } from '../support/page.js'
 import { promtoolIsContent } from '../support/promtool.js'
 
@@ -133,7 +133,7 @@ t.test('routes are left out or renamed, by the plugin and by themselves', async 
     }
   })
   for (const path of ['/health', '/healthy', '/internal/a', '/internal/b', '/internal/b', '/quiet', '/a/1/2', '/nowhere']) await app.inject(path)
-  await exchange(port, 'GET /% HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+  await exchange(port, get('/%'))
   const body = await page()
   t.same(body.values('http_requests_received_total', 'route'), ['/healthy', 'named'])
   t.same(body.values('http_request_duration_seconds_count', 'route'), ['/healthy', 'named'])
@@ -155,7 +155,7 @@ t.test('labels of the user are bounded, and one that throws is counted and hidde
   })
   for (let i = 0; i < 150; i++) t.equal((await app.inject({ url: '/', headers: { 'x-tenant': `tenant ${i}` } })).body, 'ok')
   await app.inject('/nowhere')
-  await exchange(port, 'GET /% HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+  await exchange(port, get('/%'))
   const body = await page()
   const tenants = body.values('http_request_duration_seconds_count', 'tenant')
   t.equal(tenants.filter((tenant) => tenant.startsWith('tenant')).length, 100)

@@ -4,7 +4,7 @@ import type { FastifyServerOptions } from 'fastify'
 import t, { type Test } from 'tap'
 import type { MetricsPluginOptions } from '../../src/index.js'
 import { checkBooks } from '../support/books.js'
-import { exchange, service } from '../support/http.js'
+import { exchange, get, service } from '../support/http.js'
 
 type Routes = NonNullable<NonNullable<Parameters<typeof service>[1]>['routes']>
 
@@ -35,7 +35,7 @@ t.test('the option route names what no route names, and nothing else', async (t)
   })
   const urls = ['/walks/1', '/files/a', '/files/b/c', '/own/a', '/quiet/a', '/nowhere/a', '/nowhere/b']
   for (const url of urls) await app.inject(url)
-  await exchange(port, 'GET /% HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+  await exchange(port, get('/%'))
   t.same(asked, ['/files/a', '/files/b/c', '/nowhere/a', '/nowhere/b'], 'it is called once for each')
   const after = await page()
   const counts = (name: string) => Object.fromEntries(after.values(name, 'route').map((route) => [route, after.sum(name, { route })]))

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import type { FastifyServerOptions } from 'fastify'
 import t from 'tap'
 import { checkBooks } from '../support/books.js'
-import { service } from '../support/http.js'
+import { get, service } from '../support/http.js'
 
 /** TLS by a key that both sides know: it needs no certificate. */
 const psk = Buffer.alloc(16, 7)
@@ -27,7 +27,7 @@ t.test('what comes over TLS is https, whether Fastify shows it to hooks or not',
   t.ok((app.server.address() as AddressInfo).port)
   for (const path of paths) {
     const socket = await secured(port, 'http/1.1')
-    socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`)
+    socket.write(get(path))
     socket.resume()
     await once(socket, 'close')
   }

@@ -7,8 +7,9 @@ import etag from '@fastify/etag'
 import multipart from '@fastify/multipart'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
+import { ended } from '../support/books.js'
 import { exchange, open, service } from '../support/http.js'
-import { ask, checkBooks, ended, ORDERS, scrape } from '../support/neighbours.js'
+import { ask, checkBooks, ORDERS, scrape } from '../support/neighbours.js'
 
 /** An answer as it came over the wire: fetch() would undo its encoding. */
 async function wire (url: string, path: string, headers: Record<string, string>): Promise<{ status: number | undefined, headers: IncomingHttpHeaders, body: Buffer }> {

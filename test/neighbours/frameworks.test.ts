@@ -7,8 +7,9 @@ import { Registry } from 'prom-client'
 import t from 'tap'
 import { metricsPlugin } from '../../src/index.js'
 import { MAX_LABEL_VALUES } from '../../src/http/user-labels.js'
+import { ended } from '../support/books.js'
 import { service } from '../support/http.js'
-import { ask, checkBooks, ended, scrape } from '../support/neighbours.js'
+import { ask, checkBooks, scrape } from '../support/neighbours.js'
 import { Page } from '../support/page.js'
 
 /** What API Gateway hands over. */

@@ -4,8 +4,9 @@ import rateLimit from '@fastify/rate-limit'
 import underPressure from '@fastify/under-pressure'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
-import { exchange, service } from '../support/http.js'
-import { ask, checkBooks, ended, ORDERS, scrape } from '../support/neighbours.js'
+import { ended } from '../support/books.js'
+import { exchange, get, service } from '../support/http.js'
+import { ask, checkBooks, ORDERS, scrape } from '../support/neighbours.js'
 
 /** Is under pressure from its first request on: no heap is this small. */
 function press (app: FastifyInstance): void {
@@ -101,7 +102,7 @@ t.test('while the application closes, a port of its own answers until the last r
     }
   })
   const entered = once(app.server, 'entered')
-  const slow = exchange(port, 'GET /slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+  const slow = exchange(port, get('/slow'))
   await entered
   const closed = app.close()
   while (app.server.listening) await new Promise(setImmediate)

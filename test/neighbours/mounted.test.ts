@@ -8,8 +8,9 @@ import fastifyStatic from '@fastify/static'
 import Express from 'express'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
+import { ended } from '../support/books.js'
 import { service } from '../support/http.js'
-import { ask, checkBooks, ended, ORDERS, scrape } from '../support/neighbours.js'
+import { ask, checkBooks, ORDERS, scrape } from '../support/neighbours.js'
 
 /** A service behind a proxy; closed at teardown. */
 async function upstream (t: Test): Promise<string> {

@@ -1,6 +1,7 @@
 import t from 'tap'
+import { ended } from '../support/books.js'
 import { writeAppModule } from '../support/nest.js'
-import { ask, checkBooks, ended, scrape } from '../support/neighbours.js'
+import { ask, checkBooks, scrape } from '../support/neighbours.js'
 import { unpackPackage } from '../support/package-folder.js'
 
 /** A project with the tarball of what `npm run build` made in it, and the module of Nest. */

@@ -7,8 +7,9 @@ import jwt from '@fastify/jwt'
 import session from '@fastify/session'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
+import { ended } from '../support/books.js'
 import { service } from '../support/http.js'
-import { ask, checkBooks, ended, ORDERS, scrape } from '../support/neighbours.js'
+import { ask, checkBooks, ORDERS, scrape } from '../support/neighbours.js'
 
 const SECRET = 'a secret of this test, long enough'
 const bearer = { headers: { authorization: `Bearer ${SECRET}` } }

@@ -4,8 +4,9 @@ import httpProxy from '@fastify/http-proxy'
 import replyFrom from '@fastify/reply-from'
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
+import { ended } from '../support/books.js'
 import { service } from '../support/http.js'
-import { ask, checkBooks, ended, scrape } from '../support/neighbours.js'
+import { ask, checkBooks, scrape } from '../support/neighbours.js'
 
 /* undici takes the body of a proxied request over, and sets `request.raw.socket = null` (undici/lib/core/util.js). */
 

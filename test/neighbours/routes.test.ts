@@ -7,8 +7,9 @@ import fastifyStatic from '@fastify/static'
 import Express from 'express'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t from 'tap'
+import { ended } from '../support/books.js'
 import { service } from '../support/http.js'
-import { ask, checkBooks, ended, ORDERS, scrape } from '../support/neighbours.js'
+import { ask, checkBooks, ORDERS, scrape } from '../support/neighbours.js'
 
 const known = /^\/(?:up|shop|files)\/(?:walks|leashes|pictures)(?![^/?])/
 

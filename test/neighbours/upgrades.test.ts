@@ -5,8 +5,9 @@ import websocket from '@fastify/websocket'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t from 'tap'
 import WebSocket from 'ws'
+import { ended } from '../support/books.js'
 import { open, service } from '../support/http.js'
-import { ask, checkBooks, ended, ORDERS, scrape } from '../support/neighbours.js'
+import { ask, checkBooks, ORDERS, scrape } from '../support/neighbours.js'
 
 /** A WebSocket that says back what it hears, and routes that refuse. */
 function sockets (app: FastifyInstance): void {

@@ -5,10 +5,14 @@ import type { Page } from './page.js'
 /** Promise 1: received = finished + aborted + in flight, at every scrape. */
 export function checkBooks (t: Test, page: Page): void {
   const received = page.sum('http_requests_received_total')
-  const ended = page.sum('http_request_duration_seconds_count')
-  t.equal(received, ended + page.sum('http_requests_in_flight'), 'received = finished + aborted + in flight')
-  t.equal(page.sum('http_requests_aborted_total'), page.sum('http_request_duration_seconds_count', { status_code: '499' }), 'aborted are those of 499')
+  t.equal(received, ended(page) + page.sum('http_requests_in_flight'), 'received = finished + aborted + in flight')
+  t.equal(page.sum('http_requests_aborted_total'), ended(page, { status_code: '499' }), 'aborted are those of 499')
   t.equal(page.sum('metrics_instrumentation_errors_total'), 0, 'nothing went wrong inside')
+}
+
+/** The requests that ended with these labels. */
+export function ended (page: Page, labels?: Record<string, string>): number {
+  return page.sum('http_request_duration_seconds_count', labels)
 }
 
 /** Requests whose responses have all been closed, counted from now on: what a test waits for. */

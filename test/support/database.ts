@@ -46,3 +46,10 @@ export async function underWay (registry: Registry): Promise<{ queries: number, 
     use: page.sum('db_connection_oldest_use_seconds')
   }
 }
+
+/** The samples of a metric, as 'label,label' to value, without alias and vendor; of a histogram, its counts. */
+export async function samplesOf (registry: Registry, name: string): Promise<Record<string, number>> {
+  const metric = await registry.getSingleMetric(name)?.get() as { values: Array<{ value: number, metricName?: string, labels: Record<string, string> }> }
+  const samples = metric.values.filter(({ metricName }) => metricName === undefined || metricName === `${name}_count`)
+  return Object.fromEntries(samples.map(({ labels: { alias, vendor, ...labels }, value }) => [Object.values(labels).join() || alias, value]))
+}

@@ -26,6 +26,11 @@ export async function service (
   return { app, registry, port, url: `http://127.0.0.1:${port}`, page: async () => new Page(await app.metrics.render()) }
 }
 
+/** The bytes of a request without a body; the server closes the connection after the answer. */
+export function get (path: string, method = 'GET'): string {
+  return `${method} ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`
+}
+
 /** Sends bytes over a connection of its own, and gives what came back when the server closed it. */
 export async function exchange (port: number, ...chunks: Array<string | Buffer>): Promise<string> {
   const socket = await open(port)

