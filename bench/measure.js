@@ -1,12 +1,12 @@
-/** The middle of some numbers. */
+/** The median of some numbers. */
 export function median (numbers) {
   const sorted = [...numbers].sort((a, b) => a - b)
   return (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2
 }
 
 /**
- * Runs each of `variants` once a round, in turn, so that a machine that speeds up or slows down does so for all of them.
- * @param {Record<string, () => number | Promise<number>>} variants each gives its cost of one round
+ * Runs each variant once a round, in turn. So a machine that becomes faster or slower does so for all variants.
+ * @param {Record<string, () => number | Promise<number>>} variants each runs one round and gives its cost
  * @param {{ rounds: number, warmup?: number }} options
  * @returns {Promise<Record<string, number[]>>} the costs, round by round
  */
@@ -23,12 +23,12 @@ export async function interleave (variants, { rounds, warmup = 2 }) {
   return costs
 }
 
-/** The median of the differences round by round: what `variant` costs more than `base`. */
+/** How much more `variant` costs than `base`: the median of the differences, round by round. */
 export function difference (costs, variant, base) {
   return median(costs[variant].map((cost, round) => cost - costs[base][round]))
 }
 
-/** One line of the table: what, what was found, what it had to be, and whether it is. */
+/** One line of the table: what was measured, the result, the budget, and whether the result is within the budget. */
 export function row (what, result, budget, holds) {
   return { what, result, budget, holds: holds ? 'yes' : 'NO' }
 }

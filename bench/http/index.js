@@ -1,4 +1,5 @@
-// CPU time of a server per request, read in the server's own process while another one sends the requests.
+// Measures the CPU time of a server per request. The server reads it in its own process, and this process sends the
+// requests.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { connect } from 'node:net'
@@ -7,22 +8,22 @@ import { fileURLToPath } from 'node:url'
 import { difference, interleave, median, row } from '../measure.js'
 
 const REQUESTS = 600
-/** Code that is not yet compiled is what else would be measured. */
+/** Requests before the measurement: without them, code that is not yet compiled would be measured. */
 const WARMUP = 30_000
 const CONNECTIONS = 16
 const REQUEST = Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
 
-/** The build of another version, in whose place the current one is to come: its `dist` folder. */
+/** The `dist` folder of an older build, which the current build is to replace. */
 const BEFORE = process.env.BENCH_BEFORE
 
-/** @param starts of each server: how well a process is compiled differs from one start to the next */
+/** @param starts how often each server is started: how well a process is compiled differs from one start to the next */
 export async function http ({ rounds = 21, starts = 10 } = {}) {
   const names = ['bare', 'hooks', 'ours', ...BEFORE === undefined ? [] : ['before'], 'promClient', 'fastifyMetrics']
   const all = []
   for (let start = 0; start < starts; start++) all.push(await oneStart(names, rounds))
   const costs = Object.fromEntries(names.map((name) => [name, all.flatMap((costs) => costs[name])]))
   const bare = median(costs.bare)
-  // The median over the starts, each of which has its own.
+  // The median over the starts, each of which has a median of its own.
   const over = (name) => median(all.map((costs) => difference(costs, name, 'bare')))
   const percent = (name) => `+${(over(name) / bare * 100).toFixed(0)} %`
   return [
@@ -34,7 +35,7 @@ export async function http ({ rounds = 21, starts = 10 } = {}) {
   ]
 }
 
-/** @returns the costs of each server by round, of one start of each */
+/** Starts each server once. @returns the costs of each server by round */
 async function oneStart (names, rounds) {
   const servers = new Map()
   for (const name of names) {
@@ -69,8 +70,8 @@ async function oneStart (names, rounds) {
 }
 
 /**
- * Sends requests over a few connections that stay, one at a time on each. It never sleeps: waking a sleeping client is paid for by the
- * server, in the system call that sends the response, and a slower server would pay it more often.
+ * Sends requests over a few open connections, one at a time on each. This client never sleeps: a server pays for waking
+ * a sleeping client, in the system call that sends the response, and a slower server would pay for it more often.
  */
 function load (server, requests) {
   let left = requests
