@@ -1,5 +1,7 @@
-// What DESIGN promises and what this machine shows, side by side: ratios of one run, interleaved, medians.
-// `npm run bench`, or `npm run bench -- http observation` for some of it. BENCH_BEFORE=/path/to/another/dist compares http and pg with that build.
+// Prints the budgets of DESIGN and the results of this machine side by side. The results are ratios of one run: the
+// variants are interleaved, and medians are compared.
+// `npm run bench` runs all of it, `npm run bench -- http observation` some of it.
+// BENCH_BEFORE=/path/to/another/dist compares http and pg with that build.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { cpus } from 'node:os'

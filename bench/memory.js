@@ -1,4 +1,5 @@
-// Bytes of heap and typed arrays that one label set of a histogram with 14 buckets takes, its label strings made before.
+// Measures the bytes of heap and typed arrays that one label set of a histogram with 14 buckets takes. The label
+// strings are made before.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
@@ -13,7 +14,7 @@ export async function memory () {
   return [row('memory of one histogram label set, 14 buckets', `${ours.toFixed(0)} bytes, prom-client ${peer.toFixed(0)}: ${(ours / peer * 100).toFixed(0)} %`, 'at most 33 %', ours <= peer / 3)]
 }
 
-/** Measures in a process of its own, with the garbage collected before and after. */
+/** The bytes of one library, measured in a process of its own. The garbage is collected before and after. */
 async function bytes (name) {
   const child = fork(fileURLToPath(import.meta.url), [name], { execArgv: ['--expose-gc'] })
   const [result] = await once(child, 'message')

@@ -1,4 +1,5 @@
-// Milliseconds to encode 8,000 histogram series of 15 buckets: ours from a snapshot, protobufjs from message objects that were made before.
+// Measures the milliseconds to encode 8,000 histogram series of 15 buckets. Ours encodes a snapshot; protobufjs encodes
+// message objects that were made before.
 import { fileURLToPath } from 'node:url'
 import protobufjs from 'protobufjs'
 import { Registry } from 'prom-client'

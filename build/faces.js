@@ -1,5 +1,6 @@
-// What `import` loads of each entry in package.json: an ES module that names what the CommonJS code beside it has. `require` loads that code itself,
-// so there is one copy of all state however the package is loaded. Run after tsc, which does not know that what it made is CommonJS either.
+// Writes the ES module that `import` loads for each entry in package.json. It exports the names that the CommonJS code
+// beside it has. `require` loads that code itself, so there is one copy of all state, however the package is loaded.
+// Run this after tsc: it also writes dist/package.json, because tsc does not mark its output as CommonJS.
 import { readFile, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 
@@ -15,7 +16,7 @@ for (const entry of Object.values(exports).filter((entry) => typeof entry === 'o
   const names = Object.keys(named)
   const types = [`export * from '${file}'`]
   if ('default' in code) {
-    // `export { default }` of CommonJS is all that it exports, so the default is taken by its other name.
+    // For CommonJS code, `export { default }` gives all of its exports, so the default is exported by its other name.
     const alias = `${names.find((name) => named[name] === main)} as default`
     names.push(alias)
     types.push(`export { ${alias} } from '${file}'`)

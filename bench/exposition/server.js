@@ -1,10 +1,11 @@
-// A server with one page of 112,000 series, made as its argument says. Asked for a reading, it tells what was used since the last one.
+// A server with one page of 112,000 series, made by the library that its argument names. On each message it sends a
+// reading: its CPU time, longest freeze and peak memory since the last reading.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import process from 'node:process'
 import Fastify from 'fastify'
 
-/** With +Inf, sum and count 14 series a label set. */
+/** With +Inf, sum and count these are 14 series for each label set. */
 const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5]
 const SETS = 8000
 const config = { name: 'http_request_duration_seconds', help: 'Duration of requests, in seconds.', labelNames: ['method', 'route', 'status_code'], buckets: BUCKETS }
@@ -30,7 +31,7 @@ const variants = {
       const { resourceMetrics } = await exporter.collect()
       return await reply.type('text/plain').send(serializer.serialize(resourceMetrics))
     })
-    // Its views cap attribute sets at 2000.
+    // By default, the views of OpenTelemetry cap attribute sets at 2000.
     const provider = new MeterProvider({ readers: [exporter], views: [{ instrumentName: config.name, aggregationCardinalityLimit: SETS + 1 }] })
     const histogram = provider.getMeter('bench').createHistogram(config.name, { advice: { explicitBucketBoundaries: BUCKETS } })
     return { observe: (labels, value) => histogram.record(value, labels) }
@@ -56,11 +57,11 @@ let cpuBefore = process.cpuUsage()
 let residentBefore = 0
 process.on('message', (collectGarbage) => {
   const { user, system } = process.cpuUsage(cpuBefore)
-  // A freeze is known once the timer that it held up has run, which is after this message.
+  // The monitor knows a freeze only when the timer that the freeze held up has run, which is after this message.
   setTimeout(() => {
     process.send({ cpu: (user + system) / 1000, freeze: delay.max / 1e6, peak: (memory('VmHWM') - residentBefore) * 1024 }, () => {
       if (collectGarbage) globalThis.gc()
-      // Linux forgets the highest memory use so far (proc(5), clear_refs).
+      // This makes Linux forget the highest memory use so far (proc(5), clear_refs).
       writeFileSync('/proc/self/clear_refs', '5')
       residentBefore = memory('VmRSS')
       cpuBefore = process.cpuUsage()
@@ -72,7 +73,7 @@ process.on('message', (collectGarbage) => {
 process.on('disconnect', () => process.exit())
 process.send({ port: app.server.address().port })
 
-/** Kilobytes. */
+/** One of the memory figures of this process, in kilobytes. */
 function memory (what) {
   return Number(new RegExp(`${what}:\\s+(\\d+) kB`).exec(readFileSync('/proc/self/status', 'utf8'))[1])
 }

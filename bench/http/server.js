@@ -1,4 +1,4 @@
-// One hello-world server, instrumented as its argument says. It tells its port, and its CPU time whenever asked.
+// One hello-world server, instrumented as its argument says. It sends its port, and its CPU time on each message.
 import { subscribe } from 'node:diagnostics_channel'
 import process from 'node:process'
 import { pathToFileURL } from 'node:url'
@@ -18,12 +18,12 @@ const variants = {
     const { metricsPlugin } = await import('fastify-prometheus')
     await app.register(metricsPlugin)
   },
-  // Another version of ours, to compare with.
+  // Another version of this package, to compare with.
   async before (app) {
     const { metricsPlugin } = await import(pathToFileURL(`${process.env.BENCH_BEFORE}/src/index.js`))
     await app.register(metricsPlugin)
   },
-  // The default set of ours, as a careful engineer writes it with prom-client.
+  // The same metrics as our default set, as a careful engineer writes them with prom-client.
   promClient (app) {
     const labelNames = ['method', 'route']
     const received = new client.Counter({ name: 'http_requests_received_total', help: 'x', labelNames: [...labelNames, 'scheme'] })

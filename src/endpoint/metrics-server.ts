@@ -8,9 +8,12 @@ import { observedExposition } from './scrapes.js'
 import { listen, type MetricsServer } from './server.js'
 import { readEndpoint, type PageOptions, type PortOptions } from './settings.js'
 
-/** Options of metricsServer: a port, where the metrics are, and any Fastify route option for the page. */
+/** Options of metricsServer: a port, the registry of the metrics, and any Fastify route option for the page. */
 export interface MetricsServerOptions extends PortOptions, PageOptions, Pick<Scope, 'prefix' | 'maxSeries'> {
-  /** Where the metrics are; or several, which are all on the page, the first with the metrics about it. Default: prom-client's global one. */
+  /**
+   * The registry of the metrics, or several registries. The page has the metrics of all of them, and the first registry
+   * also gets the metrics about the page. Default: prom-client's global registry.
+   */
   registry?: RegistryLike | readonly RegistryLike[] | undefined
   /** Metrics about this package's own work to switch off: `{ metrics_series: false }`. */
   metrics?: Partial<Record<OwnMetricName, boolean>> | undefined
@@ -19,7 +22,7 @@ export interface MetricsServerOptions extends PortOptions, PageOptions, Pick<Sco
 const OPTIONS = ['registry', 'prefix', 'maxSeries', 'metrics'] as const satisfies ReadonlyArray<keyof MetricsServerOptions>
 
 /**
- * Serves metrics on a port of their own, apart from any application: /metrics, and /-/healthy.
+ * Serves metrics on a port of their own, without an application: /metrics, and /-/healthy.
  * @throws MetricsError FP_ERR_INVALID_OPTION, FP_ERR_PORT_TAKEN when no port of the range is free
  */
 export async function metricsServer (options: MetricsServerOptions): Promise<MetricsServer> {

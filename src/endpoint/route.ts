@@ -3,13 +3,17 @@ import { FORMATS, readRequest, type Pages } from '../exposition/index.js'
 import type { RouteSettings } from './settings.js'
 
 /**
- * What plugins that act on every route read of one, and find here: the page is not compressed twice, and not refused under pressure or for its rate, which is when it is
- * needed; no other origin may read it (@fastify/compress, under-pressure, rate-limit and cors; docs/other-plugins.md).
+ * Settings for plugins that act on every route: @fastify/compress, under-pressure, rate-limit and cors
+ * (docs/other-plugins.md). The page is not compressed twice. It is not refused under pressure or for its rate, because
+ * that is when it is needed. No other origin may read it.
  */
 const NEIGHBOURS = { pressureHandler () {}, rateLimit: false, cors: false } as const
 const UNTOUCHED = { compress: false } as const
 
-/** Serves the page at a route, in the format and encoding that the scraper asks for; what the route's options say, authentication among them, holds there too. */
+/**
+ * Serves the page at a route, in the format and encoding that the scraper asks for. The route's own options, such as
+ * authentication, apply too.
+ */
 export function serveMetrics (fastify: FastifyInstance, { path, counted, route }: RouteSettings, pages: Pages): void {
   fastify.route({
     ...UNTOUCHED,
@@ -17,7 +21,7 @@ export function serveMetrics (fastify: FastifyInstance, { path, counted, route }
     method: ['GET', 'HEAD'],
     url: path,
     schema: schemaOf(route.schema),
-    ...route.logLevel === undefined ? quiet(fastify.log) : {},
+    ...route.logLevel === undefined ? quietLevel(fastify.log) : {},
     config: { ...NEIGHBOURS, ...route.config, ...counted ? {} : { metrics: false } },
     async handler (request, reply) {
       const asked = readRequest(request.raw.headers, request.raw.url ?? '')
@@ -26,7 +30,7 @@ export function serveMetrics (fastify: FastifyInstance, { path, counted, route }
         if (asked.compression !== undefined) reply.header('content-encoding', asked.compression)
         return reply
       }
-      vary(reply, 'accept, accept-encoding')
+      addVary(reply, 'accept, accept-encoding')
       reply.header('cache-control', 'no-store')
       if (request.method === 'HEAD') return await answer().send()
       if (pages.refuses(asked)) {
@@ -40,29 +44,31 @@ export function serveMetrics (fastify: FastifyInstance, { path, counted, route }
   })
 }
 
-/** What of a schema is for documents of the API, which @fastify/swagger makes (its README, 'Route options'). */
+/** The keys of a schema that document the API, for @fastify/swagger (its README, 'Route options'). */
 const DOCUMENTING = ['hide', 'tags', 'summary', 'description', 'operationId', 'deprecated', 'security', 'externalDocs']
 
-/** The page is no part of the API, unless the user's schema documents it. */
+/** The schema of the route. It hides the page from the API's documentation, unless the user's schema documents it. */
 function schemaOf (schema: FastifySchema = {}): FastifySchema & { hide?: boolean } {
   return DOCUMENTING.some((name) => name in schema) ? schema : { ...schema, hide: true }
 }
 
-/** What a logger of pino's tells of itself; others need not. */
+/** The levels of a pino logger. Other loggers may lack them. */
 interface Levels {
   readonly levels?: { readonly values?: Readonly<Record<string, number | undefined>> }
   readonly levelVal?: number
 }
 
-/** The log level at which a scrape that went well leaves no line: 'warn', where the logger has that level and says more than it. */
-function quiet (log: FastifyBaseLogger): { logLevel?: LogLevel } {
+/**
+ * The log level at which a successful scrape leaves no line: 'warn', if the logger has that level and logs below it.
+ */
+function quietLevel (log: FastifyBaseLogger): { logLevel?: LogLevel } {
   const { levels, levelVal = 0 } = log as Levels
   if (levels?.values === undefined) return { logLevel: 'warn' }
   const { warn } = levels.values
   return warn === undefined || levelVal >= warn ? {} : { logLevel: 'warn' }
 }
 
-function vary (reply: FastifyReply, names: string): void {
+function addVary (reply: FastifyReply, names: string): void {
   const said = reply.getHeader('vary')
   reply.header('vary', said === undefined ? names : `${String(said)}, ${names}`)
 }

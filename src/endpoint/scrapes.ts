@@ -5,11 +5,11 @@ import type { RegistryLike } from '../metrics/index.js'
 import { watchSeries } from './series-metrics.js'
 
 /**
- * The pages of registries, with the metrics about them in the scope's own.
- * @param on which of these metrics are switched off
+ * The pages of some registries. The metrics about the pages are in the scope's own registry.
+ * @param on which of the metrics about the pages are switched off
  */
 export function observedExposition (scope: Scope, registries: readonly RegistryLike[], settings: ExpositionSettings, on: OwnChoice, trouble: Trouble): Exposition {
-  // Of one shape wherever a registry is exposed from.
+  // The same buckets for every page of this registry.
   const own = { ...scope, nativeHistograms: undefined }
   const durations = on.metrics_exposition_duration_seconds === false ? undefined : metric('metrics_exposition_duration_seconds', own).labels()
   const sizes = on.metrics_exposition_size_bytes === false ? undefined : metric('metrics_exposition_size_bytes', own).labels()

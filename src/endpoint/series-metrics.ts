@@ -1,28 +1,35 @@
 import { metric, type OwnChoice, type Scope } from '../catalogue.js'
 import { isFamily, type Family, type RegistryLike } from '../metrics/index.js'
 
-/** Label sets from which on a metric is shown, and the part of its maxSeries: fewer tell nobody anything, and would be most of a small page. */
+/**
+ * A metric is shown from 100 label sets on, or from a tenth of its maxSeries on if that is less. Metrics with fewer
+ * label sets are of no interest, and would be most of a small page.
+ */
 const SHOWN_FROM = 100
 const PART = 10
 
-/** Our families that were shown once, and so are shown for good: a counter that came and went would hide what it counts. */
+/**
+ * The families of this package that were shown once. They are shown from then on: a counter that came and went would
+ * hide its count.
+ */
 const shown = new WeakSet<Family>()
 
-/** What a metric about series watches. */
+/** The registries and metrics that a metric about series watches. */
 interface Watched {
   readonly registries: Set<RegistryLike>
-  /** The series of other libraries' metrics, as they were when they were last read. */
+  /** The number of series of other libraries' metrics when they were last read, by name. */
   readonly foreign: Map<string, number>
-  /** The names of those that were shown once. */
+  /** The names of the other libraries' metrics that were shown once. */
   readonly shown: Set<string>
 }
 
-/** By metrics_series, and by metrics_series_dropped_total. */
+/** The watched registries and metrics, by the families of metrics_series and metrics_series_dropped_total. */
 const watched = new WeakMap<object, Watched>()
 
 /**
- * Shows in metrics_series and metrics_series_dropped_total what the metrics of registries have and dropped, each metric from the moment on when it matters.
- * @returns what to call with the number of series that another library's metric had, for that library tells nobody
+ * Shows for the metrics of some registries how many series they have, in metrics_series, and how many writes they
+ * dropped, in metrics_series_dropped_total. A metric is shown from the moment on when it matters.
+ * @returns a function to call with the number of series of another library's metric: the metric itself does not tell it
  */
 export function watchSeries (scope: Scope, registries: readonly RegistryLike[], on: OwnChoice): (metric: string, series: number) => void {
   if (on.metrics_series_dropped_total !== false) {
@@ -40,7 +47,7 @@ export function watchSeries (scope: Scope, registries: readonly RegistryLike[], 
   return (name, size) => { foreign.set(name, size) }
 }
 
-/** Lets a metric watch registries as well; its callback is added once. */
+/** Lets a metric watch further registries. Its callback is added only once. */
 function watch (own: { addCallback (callback: () => void): unknown }, registries: readonly RegistryLike[], show: (watched: Watched) => void): Watched {
   let known = watched.get(own)
   if (known === undefined) {
@@ -52,7 +59,7 @@ function watch (own: { addCallback (callback: () => void): unknown }, registries
   return known
 }
 
-/** Each once, whichever registries it is in. */
+/** The families of this package in the watched registries. A family that is in several registries is there once. */
 function familiesOf ({ registries }: Watched): Set<Family> {
   return new Set([...registries].flatMap((registry) => registry.getMetricsAsArray().filter(isFamily)))
 }
@@ -65,7 +72,7 @@ function matters (family: Family): boolean {
   return true
 }
 
-/** The metrics of other libraries that are still there and matter, with their series. */
+/** The metrics of other libraries that are still there and matter, with the number of their series. */
 function foreignOf ({ registries, foreign, shown }: Watched): Array<[name: string, size: number]> {
   for (const name of foreign.keys()) {
     if ([...registries].some((registry) => registry.getSingleMetric(name) !== undefined)) continue

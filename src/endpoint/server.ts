@@ -9,20 +9,23 @@ import type { PortSettings, RouteSettings } from './settings.js'
 /** A server that serves nothing but metrics. */
 export interface MetricsServer {
   readonly host: string
-  /** The port it took. */
+  /** The port that the server took. */
   readonly port: number
-  /** Where the page is: http://127.0.0.1:9464/metrics. */
+  /** The URL of the page, such as http://127.0.0.1:9464/metrics. */
   readonly url: string
-  /** Cuts its connections and stops listening. */
+  /** Cuts all connections and stops listening. */
   close (): Promise<void>
 }
 
-/** Milliseconds in which a request must have come, its body too: no scraper sends one, and half a one would stay for ever. */
+/**
+ * Milliseconds in which a request must have arrived whole, with its body. No scraper sends a body, and without this
+ * limit half a request would stay for ever.
+ */
 const REQUEST_TIMEOUT = 30_000
 
 /**
- * Serves the page, and /-/healthy as Prometheus' own servers do, on the first port that is free.
- * @throws MetricsError FP_ERR_PORT_TAKEN when none is, and whatever else keeps a server from listening
+ * Serves the page, and /-/healthy as Prometheus' own servers do, on the first free port of the range.
+ * @throws MetricsError FP_ERR_PORT_TAKEN when no port is free, and any other error that keeps a server from listening
  */
 export async function listen ({ from, to, host }: PortSettings, route: RouteSettings, pages: Pages): Promise<MetricsServer> {
   for (let port = from; port <= to; port++) {
@@ -30,7 +33,8 @@ export async function listen ({ from, to, host }: PortSettings, route: RouteSett
     serveMetrics(server, { ...route, counted: true }, pages)
     server.get('/-/healthy', async (_request, reply) => await reply.type('text/plain').send('Healthy\n'))
     try {
-      // In a cluster all workers would share one port, and a scraper get the numbers of any.
+      // Without `exclusive`, all workers of a cluster would share one port, and a scraper would get the numbers of any
+      // worker.
       await server.listen({ port, host, exclusive: true })
       return described(server, host, route.path)
     } catch (error) {

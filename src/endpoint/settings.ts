@@ -4,52 +4,55 @@ import { invalidOption } from '../validation/errors.js'
 import { isRecord, readGiven, refuseUnknown } from '../validation/given.js'
 import { endpointSpellings } from '../validation/spellings.js'
 
-/** Where the metrics are served, and how: any Fastify route option but `method`, `url` and `handler`, and these. */
+/** Options of the page: these, and any Fastify route option but `method`, `url` and `handler`. */
 export interface PageOptions extends RouteShorthandOptions {
-  /** Default: '/metrics'. */
+  /** The path of the page. Default: '/metrics'. */
   path?: string
-  /** Scrapes served at once; one more is answered 503. Default: 10. */
+  /** The most scrapes that are served at once. A further scrape is answered 503. Default: 10. */
   maxScrapes?: number
   /**
-   * Whether OpenMetrics 1.0 pages have a `_created` series for each counter, histogram and summary, which says when it began. Protobuf and OpenMetrics 2.0
-   * say so without a series. Default: false.
+   * Whether OpenMetrics 1.0 pages have a `_created` series with the start time of each counter, histogram and summary.
+   * Protobuf and OpenMetrics 2.0 have the start time without such a series. Default: false.
    */
   created?: boolean
 }
 
 /** A port for the metrics alone. */
 export interface PortOptions {
-  /** A port, or the first free one of a range; 0 is any that is free. It is this process' alone, in a cluster too: there each worker takes its own of the range. */
+  /**
+   * A port, or a range, of which the first free port is taken; 0 means any free port. No other process shares the port:
+   * in a cluster each worker takes its own port of the range.
+   */
   port: number | { from: number, to: number }
   /** The address to listen on: '0.0.0.0' for all. Default: '127.0.0.1'. */
   host?: string
 }
 
-/** The plugin's endpoint: a route of the application, or with `port` one on a port of its own. */
+/** The plugin's endpoint: a route of the application or, with `port`, a route on a port of its own. */
 export interface EndpointOptions extends PageOptions, Partial<PortOptions> {
-  /** Whether requests to the endpoint are in the HTTP metrics themselves, where it is a route of the application. Default: false. */
+  /** Whether the HTTP metrics count requests to the endpoint, if it is a route of the application. Default: false. */
   counted?: boolean
 }
 
-/** Where the route is, and what else it says. */
+/** The path of the route, and its other settings. */
 export interface RouteSettings {
   readonly path: string
-  /** Whether its own requests are in the HTTP metrics. */
+  /** Whether the HTTP metrics count the requests to this route. */
   readonly counted: boolean
   readonly route: RouteShorthandOptions
 }
 
-/** Ports to try, and the address. */
+/** The ports to try, and the address to listen on. */
 export interface PortSettings {
   readonly from: number
   readonly to: number
   readonly host: string
 }
 
-/** Options, checked and complete. */
+/** The options of an endpoint, checked and complete. */
 export interface EndpointSettings extends RouteSettings {
   readonly exposition: ExpositionSettings
-  /** Where it has a port of its own. */
+  /** The endpoint's own port; undefined if the endpoint is a route of the application. */
   readonly port: PortSettings | undefined
 }
 
@@ -57,29 +60,35 @@ const MAX_SCRAPES = 10
 const HIGHEST_PORT = 65_535
 const OPTIONS = ['path', 'maxScrapes', 'created', 'port', 'host']
 
-/** Every option that a route of Fastify 5 may have beside its method, URL and handler (fastify/types/route.d.ts, RouteShorthandOptions). */
+/**
+ * Every option that a route of Fastify 5 may have beside its method, URL and handler (fastify/types/route.d.ts,
+ * RouteShorthandOptions).
+ */
 export const ROUTE_OPTIONS = [
   'schema', 'attachValidation', 'exposeHeadRoute', 'validatorCompiler', 'serializerCompiler', 'bodyLimit', 'handlerTimeout', 'logLevel', 'logSerializers', 'config',
   'constraints', 'prefixTrailingSlash', 'errorHandler', 'childLoggerFactory', 'schemaErrorFormatter', 'onRequest', 'preParsing', 'preValidation', 'preHandler',
   'preSerialization', 'onSend', 'onResponse', 'onTimeout', 'onError', 'onRequestAbort'
 ] as const satisfies ReadonlyArray<keyof RouteShorthandOptions>
 
-/** What plugins read at the top of a route: @fastify/helmet, compress, response-validation, websocket and sse. Others read its `config`. */
+/**
+ * The options that plugins read at the top of a route: @fastify/helmet, compress, response-validation, websocket and
+ * sse. Other plugins read the route's `config`.
+ */
 export const PLUGIN_ROUTE_OPTIONS = ['helmet', 'compress', 'decompress', 'responseValidation', 'responseStatusCodeValidation', 'websocket', 'wsHandler', 'sse'] as const
 
-/** The hooks that may keep somebody from the page. */
+/** The hooks that may keep a client from the page. */
 const GUARDS = ['onRequest', 'preParsing', 'preValidation', 'preHandler'] as const satisfies ReadonlyArray<keyof RouteShorthandOptions>
 
 const OF_ROUTES = [...ROUTE_OPTIONS, ...PLUGIN_ROUTE_OPTIONS]
 
-/** An address, and no URL: letters, digits, dots, colons, and what a scope of IPv6 has. */
+/** An address, and no URL: letters, digits, dots, colons, and the characters of an IPv6 scope. */
 const ADDRESS = /^[\w.:%-]+$/
 
 /**
  * Checks the options of an endpoint and fills in the defaults.
- * @param owner the public function they were given to
- * @param at what stands before an option's name there, 'endpoint.'
- * @param more names of options that it has beside those of PageOptions and PortOptions
+ * @param owner the public function that the options were passed to
+ * @param at the text before an option's name there, 'endpoint.'
+ * @param more the names of that function's options beside those of PageOptions and PortOptions
  * @throws MetricsError FP_ERR_INVALID_OPTION
  */
 export function readEndpoint (owner: string, at: string, options: unknown, more: readonly string[] = []): EndpointSettings {
@@ -108,7 +117,7 @@ export function readEndpoint (owner: string, at: string, options: unknown, more:
   return {
     path: path as string,
     counted: counted as boolean,
-    // Fastify checks these itself.
+    // Fastify itself checks these options.
     route: Object.fromEntries(OF_ROUTES.flatMap((name) => values[name] === undefined ? [] : [[name, values[name]]])) as RouteShorthandOptions,
     exposition: { maxScrapes: maxScrapes as number, created: created as boolean },
     port: ports === undefined ? undefined : { ...ports, host: (host as string | undefined) ?? '127.0.0.1' }
@@ -122,7 +131,7 @@ function portsOf (port: unknown): { from: number, to: number } | undefined {
     const { from, to, ...others } = port
     return isPort(from) && isPort(to) && from <= to && Object.keys(others).length === 0 ? { from, to } : undefined
   } catch {
-    // A getter or a proxy of the caller's.
+    // A getter or a proxy of the caller threw.
     return undefined
   }
 }

@@ -5,15 +5,15 @@ import { foreignSnapshots } from './foreign.js'
 import { heldIn, type DefaultLabels, type Failed, type Held, type Metric } from './held.js'
 import { nextTurn, pause } from './slices.js'
 
-/** Told what becomes of single metrics, by their names; it must not throw. */
+/** The callbacks that are told how single metrics were read, by their names. They must not throw. */
 export interface CollectionObserver {
-  /** It could not be read, or not all of it. */
+  /** Called for a metric that could not be read, or not completely. */
   readonly failed: Failed
-  /** It is another library's, and has so many series. */
+  /** Called with the number of series of another library's metric. */
   readonly counted: (metric: string, series: number) => void
 }
 
-/** A family of ours that is ready to be read. */
+/** A family of this package that is ready to be copied. */
 interface Ready {
   readonly family: Family
   readonly name: string
@@ -21,26 +21,31 @@ interface Ready {
 }
 
 /**
- * Series that are copied in one piece, those of the user's families after those that must be: a millisecond or two. A family that does not fit in is copied in a
- * piece of its own. It is a number of series and no time, so that a slow machine copies no other families together than a fast one.
+ * The most series that are copied in one piece, which takes a millisecond or two. Families that must be copied together
+ * come first, then the user's families. A family that does not fit in is copied in a piece of its own. The limit is a
+ * number of series and not a time, so that a slow machine copies the same families together as a fast one.
  */
 export const MOST_SERIES = 50_000
-/** What the lines of a metric add to its name. */
+/** The suffixes that the lines of a metric add to its name. */
 const SUFFIXES = ['', '_bucket', '_sum', '_count', '_created']
 const GAVE_UP = Symbol('gave up')
 
-/** Milliseconds after which a metric that was given up is not waited for any more. Until then it may only be that a scraper was impatient. */
+/**
+ * Milliseconds after which a metric that was given up is skipped until it settles. Before that, later scrapes wait for
+ * it, because perhaps only one scraper was impatient.
+ */
 const HANGING = 1000
 
-/** What metrics still owe to collections that gave them up, and since when. */
+/** The answers that metrics still owe to collections that gave them up, and since when. */
 const owed = new WeakMap<object, { readonly answer: PromiseLike<unknown>, readonly since: number }>()
 
 /**
- * The metrics of registries, read for one page. The collect callbacks of users and the metrics of other libraries come first, for they may take time; then
- * those of ours, all at one moment. One that throws is left out, and so is one that is not ready when `giveUp` is called.
+ * The metrics of some registries, read for one page. First the users' `collect` callbacks are called and the metrics of
+ * other libraries are read, because both may take time. Then the families of this package are copied, all at one
+ * moment. A metric that throws is left out, and so is a metric that is not ready when `giveUp` is called.
  */
 export class Collection {
-  /** In the order of the registries. No two series in them are the same for a scraper. */
+  /** The families, in the order of the registries. No two of their series are the same for a scraper. */
   readonly families: Promise<FamilySnapshot[]>
   readonly #registries: readonly RegistryLike[]
   readonly #names: ReadonlySet<string> | undefined
@@ -48,7 +53,7 @@ export class Collection {
   readonly #gaveUp: Promise<typeof GAVE_UP>
   #giveUp!: () => void
 
-  /** @param names which metrics, by their own names or those of their lines; undefined for all */
+  /** @param names the metrics to read, by their own names or the names of their lines; undefined for all */
   constructor (registries: RegistryLike | readonly RegistryLike[], names: ReadonlySet<string> | undefined, observer: CollectionObserver) {
     this.#registries = [registries].flat()
     this.#names = names
@@ -57,7 +62,7 @@ export class Collection {
     this.families = this.#collect()
   }
 
-  /** Leaves out what is not ready. */
+  /** Leaves out the metrics that are not ready. */
   giveUp (): void {
     this.#giveUp()
   }
@@ -72,7 +77,7 @@ export class Collection {
         return []
       }
     }))
-    const copies = await this.#copied(read.flatMap((found) => Array.isArray(found) ? [] : [found]))
+    const copies = await this.#copyAll(read.flatMap((found) => Array.isArray(found) ? [] : [found]))
     const families = read.flatMap((found) => Array.isArray(found) ? found : copies.get(found) ?? [])
     return await consistent(families, this.#observer.failed)
   }
@@ -92,13 +97,17 @@ export class Collection {
     return snapshots
   }
 
-  /** Copies families: those that must balance and what fits in beside them in one piece, without a turn of the event loop between them; each that does not in its own. */
-  async #copied (ready: readonly Ready[]): Promise<Map<Ready, FamilySnapshot>> {
+  /**
+   * Copies families. The families that must balance, and the families that fit in beside them, are copied in one piece,
+   * without a turn of the event loop between them. Each family that does not fit in has a piece of its own.
+   */
+  async #copyAll (ready: readonly Ready[]): Promise<Map<Ready, FamilySnapshot>> {
     const copies = new Map<Ready, FamilySnapshot>()
     if (ready.length === 0) return copies
-    const { piece, giants } = divided(ready)
+    const { piece, giants } = divide(ready)
     await nextTurn()
-    // What computes its numbers may write to others: requests whose end was not heard end there.
+    // A family that computes its numbers comes first, because it may write to others: it ends requests whose end was
+    // missed.
     for (const each of piece) if (each.family.computed) this.#copy(each, copies)
     for (const each of piece) if (!each.family.computed) this.#copy(each, copies)
     for (const each of giants) {
@@ -118,7 +127,7 @@ export class Collection {
     }
   }
 
-  /** @throws Error when it is given up before the answer is there */
+  /** Waits for the answer of a metric. @throws Error when the metric is given up before it has answered */
   async #inTime<T> (metric: object, given: T | PromiseLike<T>): Promise<T> {
     if (typeof (given as Partial<PromiseLike<T>> | undefined)?.then !== 'function') return given
     const answer = Promise.resolve(given)
@@ -138,8 +147,11 @@ export class Collection {
   }
 }
 
-/** Which families are copied in one piece: all that must, and of the others the smallest. */
-function divided (ready: readonly Ready[]): { piece: Ready[], giants: Ready[] } {
+/**
+ * Divides families into one piece and giants. The piece has all families that must be copied together, and the smallest
+ * of the others.
+ */
+function divide (ready: readonly Ready[]): { piece: Ready[], giants: Ready[] } {
   const piece = ready.filter(({ family }) => family.together)
   let series = piece.reduce((sum, { family }) => sum + family.size, 0)
   const giants: Ready[] = []
@@ -155,7 +167,7 @@ function stateOf (metric: Metric): unknown {
   return metric.getForPromString === undefined ? metric.get?.() : metric.getForPromString()
 }
 
-/** @throws TypeError for a family with a name or a label that would cost the whole page */
+/** @throws TypeError for a family with a name or a label for which a scraper would lose the whole page */
 function checkNames ({ labelNames }: Family, name: string): void {
   if (!isMetricName(name)) throw new TypeError(`its name is no metric's: ${JSON.stringify(name)}`)
   for (const [i, label] of labelNames.entries()) {

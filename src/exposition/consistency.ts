@@ -2,10 +2,10 @@ import { labelsKey, type FamilySnapshot, type MetricType } from '../metrics/inde
 import type { Failed } from './held.js'
 import { pause } from './slices.js'
 
-/** Series read between two looks at the clock. */
+/** The number of series that are read between two checks of the clock. */
 const BATCH = 256
 
-/** What the names of a family's lines add to its own, by its type, in whichever format has them. */
+/** The suffixes that the names of a family's lines have in any of the formats, by the type of the family. */
 const PARTS: { readonly [T in MetricType]: readonly string[] } = {
   counter: [''],
   gauge: [''],
@@ -14,25 +14,26 @@ const PARTS: { readonly [T in MetricType]: readonly string[] } = {
   summary: ['', '_sum', '_count', '_created']
 }
 
-/** The names that a family's lines have, in whichever format, and its own. */
+/** The names that the lines of a family have in any of the formats, and the family's own name. */
 export function lineNames ({ name, type }: FamilySnapshot): string[] {
   return PARTS[type].map((part) => name + part)
 }
 
 /**
- * Families as a page can have them: no name and no label set twice. Of two families the first one stays, and so does the first of two series; two of one name,
- * type and help that have no series in common are put together.
- * @param failed told of a family, by its name, that is left out or has lost series
+ * Families in the form that a page can have: no name and no label set is there twice. Two families of one name, type
+ * and help are merged if they have no series in common. Else, of two families whose lines would share a name, the first
+ * stays. Of two series with the same labels, the first stays.
+ * @param failed called with the name of a family that is left out or has lost series
  */
 export async function consistent (families: readonly FamilySnapshot[], failed: Failed): Promise<FamilySnapshot[]> {
   const byName = new Map<string, FamilySnapshot>()
   const taken = new Map<string, string>()
   for (const given of families) {
-    const family = await distinct(given, failed)
+    const family = await withoutRepeats(given, failed)
     const same = byName.get(family.name)
     if (same !== undefined) {
       try {
-        byName.set(family.name, await together(same, family))
+        byName.set(family.name, await merge(same, family))
       } catch (error) {
         failed(family.name, error)
       }
@@ -50,8 +51,8 @@ export async function consistent (families: readonly FamilySnapshot[], failed: F
   return [...byName.values()]
 }
 
-/** The family without the series whose labels an earlier one has. */
-async function distinct (family: FamilySnapshot, failed: Failed): Promise<FamilySnapshot> {
+/** A family without the series whose labels an earlier series has. */
+async function withoutRepeats (family: FamilySnapshot, failed: Failed): Promise<FamilySnapshot> {
   if (family.mayRepeat !== true) return family
   const keys = new Set<string>()
   const repeated = new Set<number>()
@@ -76,8 +77,8 @@ async function distinct (family: FamilySnapshot, failed: Failed): Promise<Family
   }
 }
 
-/** Two families of one name as one. @throws Error where they are not of one kind or have a series in common */
-async function together (first: FamilySnapshot, second: FamilySnapshot): Promise<FamilySnapshot> {
+/** Merges two families of one name. @throws Error when they are not of one kind or have a series in common */
+async function merge (first: FamilySnapshot, second: FamilySnapshot): Promise<FamilySnapshot> {
   if (first.type !== second.type) throw new Error(`an earlier metric of this name is of type ${first.type}, and this one ${second.type}: it is left out`)
   if (first.help !== second.help) throw new Error('an earlier metric of this name has another help: it is left out')
   if (first.bounds.join() !== second.bounds.join()) throw new Error('an earlier histogram of this name has other buckets: it is left out')

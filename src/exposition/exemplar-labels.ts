@@ -1,8 +1,8 @@
 import { LabelPair, MOST_EXEMPLAR_CHARACTERS, isLabelName, type Exemplar } from '../metrics/index.js'
 
 /**
- * The labels of an exemplar; undefined where a page cannot have them: no label names, or no text. These are objects of users, which may be anything by now:
- * whatever they are, they cost the exemplar alone.
+ * The labels of an exemplar; undefined if a page cannot have them because a name is no label name or a value has no
+ * text. They are an object of the user, who may have changed it meanwhile. In the worst case only the exemplar is lost.
  */
 export function exemplarLabels ({ labelSet }: Exemplar): LabelPair[] | undefined {
   try {
@@ -18,16 +18,20 @@ export function exemplarLabels ({ labelSet }: Exemplar): LabelPair[] | undefined
   }
 }
 
-/** Whether labels are no more text than OpenMetrics 1.0 allows and Prometheus keeps (its model/exemplar/exemplar.go, ExemplarMaxLabelSetLength). */
+/**
+ * Whether labels have no more text than OpenMetrics 1.0 allows and Prometheus keeps (its model/exemplar/exemplar.go,
+ * ExemplarMaxLabelSetLength).
+ */
 export function isShort (labels: readonly LabelPair[]): boolean {
   const text = textOf(labels)
-  // A character beyond the first plane is two of JavaScript's.
+  // JavaScript counts a character beyond the first plane of Unicode as two.
   return text.length <= MOST_EXEMPLAR_CHARACTERS || (text.length <= 2 * MOST_EXEMPLAR_CHARACTERS && [...text].length <= MOST_EXEMPLAR_CHARACTERS)
 }
 
 /**
- * Whether parsers of OpenMetrics 1.0 take these labels: short ones without `}`, which the parser of Prometheus' Python library takes for the end of an
- * exemplar's labels wherever it stands (prometheus_client/openmetrics/parser.py, _parse_remaining_text).
+ * Whether parsers of OpenMetrics 1.0 accept these labels: they must be short and have no `}`. The parser of Prometheus'
+ * Python library takes any `}` for the end of an exemplar's labels (prometheus_client/openmetrics/parser.py,
+ * _parse_remaining_text).
  */
 export function fitOpenMetrics (labels: readonly LabelPair[]): boolean {
   return !textOf(labels).includes('}') && isShort(labels)

@@ -11,33 +11,45 @@ import { Scrape, ScrapeTimeout, type Outcome } from './scrape.js'
 import { pause } from './slices.js'
 import { encodeText } from './text.js'
 
-/** Settings of an exposition. */
+/** The settings of an exposition. */
 export interface ExpositionSettings {
-  /** Scrapes that are served at once; one more is refused. */
+  /** The most scrapes that are served at once. Further scrapes are refused. */
   readonly maxScrapes: number
-  /** Whether OpenMetrics 1.0 pages have a series for each counter, histogram and summary that says when it began. The other formats that can say so always do. */
+  /**
+   * Whether OpenMetrics 1.0 pages have, for each counter, histogram and summary, a series with its start time. The
+   * other formats that can have start times always have them.
+   */
   readonly created: boolean
 }
 
-/** Told what becomes of scrapes; it must not throw. */
+/** The callbacks that are told how scrapes end. They must not throw. */
 export interface ScrapeObserver extends CollectionObserver {
-  /** @param bytes of the body, as they are sent */
+  /** @param bytes the size of the body as it is sent */
   readonly ended: (format: Format, outcome: Outcome, seconds: number, bytes: number) => void
   readonly refused: (format: Format) => void
 }
 
-/** Milliseconds that a scraper is taken to wait where it does not say: for metrics that need time, Prometheus' default; for the whole, a person's patience. */
+/**
+ * Milliseconds that a scraper is assumed to wait if it sends no timeout. For metrics that need time it is Prometheus'
+ * default timeout. For the whole page it is a person's patience.
+ */
 const COLLECTING = 10_000
 const SENDING = 60_000
-/** The longest timeout that a scraper may ask for: a scraper that never reads keeps another from its place until then. */
+/**
+ * The longest timeout in milliseconds that a scraper may ask for. A scraper that never reads takes another scraper's
+ * place until then.
+ */
 const LONGEST = 120_000
-/** The part of a scraper's time that metrics may take to be collected, so that there is some left to send them. */
+/** The part of a scraper's timeout that collecting the metrics may take, so that some time is left to send them. */
 const COLLECTING_PART = 0.8
 
-/** What is asked of an Exposition, and of what stands before one. */
+/** The methods of an Exposition that its callers use. A wrapper around an Exposition has them too. */
 export type Pages = Pick<Exposition, 'refuses' | 'scrape' | 'text'>
 
-/** The pages of registries, each with all of them. Scrapes that come while one is being made share it. */
+/**
+ * The pages of some registries. Each page has the metrics of all these registries. Scrapes that come while a page is
+ * being made share that page.
+ */
 export class Exposition {
   readonly #registries: RegistryLike | readonly RegistryLike[]
   readonly #settings: ExpositionSettings
@@ -51,14 +63,14 @@ export class Exposition {
     this.#observer = observer
   }
 
-  /** Whether there are as many scrapes as there may be; one more is counted as refused then. */
+  /** Whether a scrape is refused because maxScrapes scrapes are being served. It is counted as refused then. */
   refuses ({ format }: ScrapeRequest): boolean {
     if (this.#active < this.#settings.maxScrapes) return false
     this.#observer.refused(format)
     return true
   }
 
-  /** The page that is asked for. */
+  /** Begins a scrape of the page that the request asks for. */
   scrape (request: ScrapeRequest): Scrape {
     const { rendering, collection } = this.#page(request)
     const began = performance.now()
@@ -89,7 +101,10 @@ export class Exposition {
     }
   }
 
-  /** Scrapers that share a page have the same timeout: one with a shorter one would take metrics that need time from the others. */
+  /**
+   * The page of a request, new or shared. Scrapers that share a page have the same timeout: a scraper with a shorter
+   * timeout would give up metrics that the others have time for.
+   */
   #page ({ format, compression, names, timeout }: ScrapeRequest) {
     const key = JSON.stringify([format, compression, timeout, names && [...names].sort()])
     const shared = this.#pages.get(key)

@@ -3,7 +3,9 @@ import { show } from '../validation/errors.js'
 import type { DefaultLabels, Failed } from './held.js'
 import { pause } from './slices.js'
 
-/** One value of a foreign metric, as the registries of prom-client's shape pass it around. */
+/**
+ * One value of a foreign metric (a metric of another library), in the form that registries of prom-client's shape use.
+ */
 interface ForeignValue {
   value: unknown
   labels?: Readonly<Record<string, unknown>>
@@ -12,23 +14,23 @@ interface ForeignValue {
   exemplar?: Partial<Exemplar> | null
 }
 
-/** A foreign metric's state. */
+/** The state of a foreign metric. */
 interface ForeignMetric {
   help?: unknown
   type?: unknown
   values?: readonly ForeignValue[] | null
 }
 
-/** Values read between two looks at the clock. */
+/** The number of values that are read between two checks of the clock. */
 const BATCH = 256
 const TYPES: readonly unknown[] = ['counter', 'gauge', 'histogram', 'summary'] satisfies MetricType[]
 
 /**
- * A metric of another library as a snapshot, in slices. Values that stand under names of their own are metrics of their own.
- * @param state what its `get()` gives
- * @param defaults labels that every series gets beside its own
- * @param failed told where some of its series are none that a page can have; they are left out
- * @throws TypeError for what no page can have: it would cost the metrics of everybody else
+ * The snapshots of a foreign metric, read in slices. Values with a name of their own become a metric of that name.
+ * @param state the state that the metric's `get()` gives
+ * @param defaults default labels, which every series gets beside its own
+ * @param failed called if some series or lines are left out because a page cannot have them
+ * @throws TypeError for a metric that no page can have: with it, a scraper would lose all other metrics too
  */
 export async function foreignSnapshots (name: string, state: unknown, defaults: DefaultLabels, failed: Failed): Promise<FamilySnapshot[]> {
   if (typeof state !== 'object' || state === null) throw new TypeError(`expected the state of a metric, got ${show(state)}`)
@@ -40,7 +42,7 @@ export async function foreignSnapshots (name: string, state: unknown, defaults: 
   const pairs = new LabelPairs(defaults.of(type))
   checkName(name)
   if (type === 'histogram' || type === 'summary') {
-    const groups = await grouped(name, values, type === 'histogram' ? 'le' : 'quantile', pairs)
+    const groups = await groupLines(name, values, type === 'histogram' ? 'le' : 'quantile', pairs)
     const sound = groups.filter(type === 'histogram' ? isHistogram : isSummary)
     const problem = sound.length < groups.length ? `${groups.length - sound.length} of its series are left out, for their counts are none of a ${type}` : groups.find((group) => group.problem)?.problem
     if (problem !== undefined) failed(name, new TypeError(problem))
@@ -59,22 +61,25 @@ export async function foreignSnapshots (name: string, state: unknown, defaults: 
   return [...byName].map(([metricName, series]) => family(metricName, help, metricName === name ? typeFor(type, series) : 'unknown', series))
 }
 
-/** What counts has no value that is none or negative (OpenMetrics 1.0, "Counter"); what says so is no counter. */
+/**
+ * The type that a page has for a metric. A counter's value is never NaN or negative (OpenMetrics 1.0, "Counter"), so a
+ * metric with such a value is no counter.
+ */
 function typeFor (type: MetricType, series: readonly SeriesSnapshot[]): MetricType {
   return type === 'counter' && !series.every(({ value }) => value >= 0) ? 'unknown' : type
 }
 
-/** Lines of one label set: what a histogram or a summary has there. */
+/** The lines of one label set of a histogram or a summary. */
 interface Group {
   readonly labels: readonly LabelPair[]
   readonly parts: Map<number, { readonly value: number, readonly exemplar: Exemplar | undefined }>
   sum: number | undefined
   count: number | undefined
-  /** What is wrong with it, though it can be read. */
+  /** A problem of the group that does not keep it from being read. */
   problem: string | undefined
 }
 
-/** Whether what it says of its buckets can be: each counts no less than the one below it. */
+/** Whether the counts of a group's buckets are possible: no bucket counts less than the bucket below it. */
 function isHistogram ({ parts, count }: Group): boolean {
   const bounds = [...parts.keys()].sort((a, b) => a - b)
   const counts = bounds.map((bound) => parts.get(bound)?.value as number)
@@ -118,8 +123,11 @@ function summary (name: string, help: string, groups: readonly Group[]): FamilyS
   return family(name, help, 'summary', series)
 }
 
-/** Puts together what belongs to one label set, in the order in which the label sets come. @param of the label that tells its parts apart */
-async function grouped (name: string, values: readonly ForeignValue[], of: 'le' | 'quantile', pairs: LabelPairs): Promise<Group[]> {
+/**
+ * Groups lines by their label set, in the order in which the label sets come.
+ * @param of the label that tells the lines of a group apart
+ */
+async function groupLines (name: string, values: readonly ForeignValue[], of: 'le' | 'quantile', pairs: LabelPairs): Promise<Group[]> {
   const groups = new Map<string, Group>()
   for (const [i, line] of values.entries()) {
     if (i % BATCH === 0) await pause()
@@ -154,7 +162,7 @@ function family (name: string, help: string, type: MetricType, series: readonly 
   return { name, help, type, size: series.length, bounds, mayRepeat: type !== 'histogram' && type !== 'summary', series: () => series }
 }
 
-/** A number, or as text, or as JSON has one that is none. */
+/** A value as a number. It may be a text, or null, which JSON has for NaN. */
 function numberOf (value: unknown): number {
   if (typeof value === 'number') return value
   if (value === null) return NaN
@@ -169,7 +177,10 @@ function boundOf (value: unknown): number {
   return bound
 }
 
-/** prom-client leaves one without value and time where the labels that came were refused (prom-client/lib/counter.js, updateExemplar). */
+/**
+ * A complete exemplar, or undefined. prom-client leaves an exemplar without value and time when it has refused its
+ * labels (prom-client/lib/counter.js, updateExemplar).
+ */
 function exemplarOf (exemplar: ForeignValue['exemplar']): Exemplar | undefined {
   if (typeof exemplar !== 'object' || exemplar === null) return undefined
   const { labelSet, value, timestamp } = exemplar
@@ -181,7 +192,7 @@ function checkName (name: unknown): void {
   if (!isMetricName(name)) throw new TypeError(`expected the name of a metric, got ${show(name)}`)
 }
 
-/** The label pairs of one metric, one object for each. */
+/** The label pairs of one metric. All series with the same label and value share one object. */
 class LabelPairs {
   readonly #pairs = new Map<string, Map<string, LabelPair>>()
   readonly #shared: readonly LabelPair[]

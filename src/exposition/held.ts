@@ -1,6 +1,6 @@
 import { LabelPair, NAME_LABEL, isLabelName, type MetricType, type RegistryLike } from '../metrics/index.js'
 
-/** Told of a metric that could not be read, or not all of it, by its name. */
+/** Called with the name of a metric that could not be read, or not completely, and with the error. */
 export type Failed = (metric: string, error: unknown) => void
 
 /** A metric as a registry of prom-client's shape holds it. */
@@ -9,14 +9,19 @@ export interface Metric {
   get?: () => unknown
 }
 
-/** A metric, the name that its registry has it under, and the labels that this registry gives to all of its series. */
+/**
+ * A metric, the name under which its registry holds it, and the default labels that this registry gives to its series.
+ */
 export interface Held {
   readonly metric: Metric
   readonly name: string
   readonly defaults: DefaultLabels
 }
 
-/** The metrics of several registries, in their order. One that is in several is there once, with the default labels of the first. */
+/**
+ * The metrics of several registries, in the order of the registries. A metric that is in several registries is there
+ * once, with the default labels of the first.
+ */
 export function heldIn (registries: readonly RegistryLike[], failed: Failed): Held[] {
   const seen = new Set<unknown>()
   const held: Held[] = []
@@ -35,16 +40,22 @@ export function heldIn (registries: readonly RegistryLike[], failed: Failed): He
   return held
 }
 
-/** The name under which a registry holds a metric: prom-client takes `_total` off a counter's own name once it has made an OpenMetrics page. */
+/**
+ * The name under which a registry holds a metric. prom-client removes `_total` from a counter's own name when it makes
+ * an OpenMetrics page.
+ */
 function nameIn (registry: RegistryLike, metric: unknown): string {
   const name = String((metric as { name?: unknown } | null | undefined)?.name)
   return registry.getSingleMetric(name) !== metric && registry.getSingleMetric(`${name}_total`) === metric ? `${name}_total` : name
 }
 
-/** The labels that tell the lines of one series apart, by the type of their metric. */
+/** The label that tells the lines of one series apart, by the type of the metric. */
 const LINE_LABELS: { readonly [T in MetricType]?: string } = { histogram: 'le', summary: 'quantile' }
 
-/** A registry's default labels, which registries of that shape keep under one name and show to nobody (prom-client/lib/registry.js:22). */
+/**
+ * A registry's default labels. Registries of prom-client's shape keep them in the same property, `_defaultLabels`, and
+ * have no public way to read them (prom-client/lib/registry.js:22).
+ */
 export class DefaultLabels {
   readonly #pairs: LabelPair[] = []
   readonly #failed: Failed
@@ -64,7 +75,10 @@ export class DefaultLabels {
     }
   }
 
-  /** Those that a metric of a type may have: no `le` on a histogram, which has one of its own on some lines, and no `quantile` on a summary. */
+  /**
+   * The default labels that a metric of a type may have: no `le` on a histogram, which has its own `le` on some lines,
+   * and no `quantile` on a summary.
+   */
   of (type: MetricType): readonly LabelPair[] {
     const own = LINE_LABELS[type]
     if (own === undefined || !this.#pairs.some(({ name }) => name === own)) return this.#pairs

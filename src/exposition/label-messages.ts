@@ -5,18 +5,26 @@ import { MessageWriter } from './message-writer.js'
 const LABEL = 0x0a
 const NAME = 0x0a
 const VALUE = 0x12
-/** A longer text is made anew for each series: it takes more room than time. */
+/**
+ * A label longer than this is written anew for each series: keeping it costs more memory than writing it costs time.
+ */
 const LONG = 1_024
-/** So many are kept: a map that is much larger takes milliseconds to grow, and more time to look into than making a message does. */
+/**
+ * The most labels that are kept. A map that is much larger takes milliseconds to grow, and a lookup in it takes longer
+ * than making the message.
+ */
 const MOST = 8_192
 
-/** The LabelPair messages of an encoding: each pair's bytes are made once, all in one buffer, and copied from there. */
+/**
+ * The LabelPair messages of an encoding. The bytes of each pair are made once, all in one buffer, and copied from
+ * there.
+ */
 export class LabelMessages {
   readonly #messages = new MessageWriter(16_384)
   readonly #numbers = new Map<LabelPair, number>()
-  /** By a pair's number, where its message begins; it ends where the next one begins. */
+  /** By a pair's number, the position where its message begins. It ends where the next message begins. */
   readonly #starts = [0]
-  /** What the series before had, by position: neighbours have most of their labels in common. */
+  /** The labels of the previous series, by position: neighbouring series have most of their labels in common. */
   readonly #last: LabelPair[] = []
   readonly #lastNumbers: number[] = []
 
@@ -53,7 +61,7 @@ export class LabelMessages {
   }
 }
 
-/** A label that is there once, as an exemplar's. */
+/** Writes a LabelPair message without keeping it, for a label that is there once, such as an exemplar's. */
 export function writeLabel (writer: MessageWriter, name: string, value: string): void {
   writer.reserve(8)
   const start = writer.open(LABEL, 1)

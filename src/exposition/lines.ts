@@ -5,22 +5,30 @@ import { bracedText, labelsText, writeExemplar, writeNumber } from './samples.js
 import type { TextWriter } from './text-writer.js'
 
 const LINE_FEED = 10
-/** Labels of this many characters are long: the lines of one histogram with them may be more than a chunk. */
+/** Labels with more characters than this are long: the lines of one histogram with them may be more than a chunk. */
 const LONG = 4096
 
-/** What the text format and OpenMetrics 1.0 do not share. */
+/** The differences between the text format and OpenMetrics 1.0. */
 export interface Dialect {
   /** Whether lines of counters and buckets end with their exemplar. */
   readonly exemplars: boolean
-  /** Whether histograms that may count negative values have a sum and, which OpenMetrics has only beside it, a count. */
+  /**
+   * Whether histograms that may count negative values have a sum and a count. OpenMetrics has the count only beside the
+   * sum.
+   */
   readonly negativeSums: boolean
-  /** Whether counts that are not whole, those of an average, are written as they are, and not as the nearest whole one. */
+  /**
+   * Whether counts that are not whole, as in an average, are written as they are, and not as the nearest whole number.
+   */
   readonly fractions: boolean
-  /** The name of the line that says when a series began; undefined where there is none. */
+  /** The name of the line with the start time of a series; undefined if there is no such line. */
   readonly created: string | undefined
 }
 
-/** Writes the lines of one family; gives each chunk when it is full. A histogram or a summary has a line for each of its numbers. */
+/**
+ * Writes the lines of one family, and gives each chunk when it is full. A histogram or a summary has a line for each of
+ * its numbers.
+ */
 export function * writeLines (writer: TextWriter, family: FamilySnapshot, dialect: Dialect): Generator<Buffer> {
   const { name, type } = family
   const bounds = type === 'histogram' ? [...family.bounds, Infinity].map((bound) => Buffer.from(`le="${boundText(bound)}"} `)) : []
@@ -51,7 +59,7 @@ export function * writeLines (writer: TextWriter, family: FamilySnapshot, dialec
   }
 }
 
-/** Writes the lines of some of a series' buckets. @returns what they and the buckets before them count */
+/** Writes the lines of some buckets of a series. @returns the count of these buckets and all buckets before them */
 function writeBuckets (
   writer: TextWriter, name: string, labels: string, bounds: readonly Uint8Array[], { counts, at, exemplars }: BucketsSnapshot,
   from: number, to: number, before: number, dialect: Dialect
@@ -61,7 +69,7 @@ function writeBuckets (
   writer.text(`${name}_bucket{${labels}${labels === '' ? '' : ','}`)
   const end = writer.at
   for (let i = from; i < to; i++) {
-    // A line begins as the line before it: copying that is cheaper than writing it.
+    // A line begins with the same bytes as the line before it. Copying them is cheaper than writing them again.
     if (i > from) writer.repeat(start, end)
     writer.bytes(bounds[i] as Uint8Array)
     count += counts[at + i] as number
@@ -75,7 +83,7 @@ function writeBuckets (
   return count
 }
 
-/** Writes sum and count in one piece: each piece takes longer to write than its length says. */
+/** Writes sum and count in one call, because each call costs more time than the length of its text suggests. */
 function writeTotal (writer: TextWriter, name: string, labels: string, sum: number, count: number): void {
   const braced = bracedText(labels)
   writer.text(`${name}_sum${braced} ${valueText(sum)}\n${name}_count${braced} ${valueText(count)}\n`)

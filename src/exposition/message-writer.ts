@@ -1,22 +1,23 @@
 import { Writer } from './writer.js'
 
-/** Up to this length a text is put down in JavaScript: a call into native code takes longer. */
+/** Up to this length a text is written in JavaScript: a call into native code takes longer. */
 const SHORT = 48
-/** From this length on a text may not take more room than it needs. */
+/** A text longer than this may not take more room than it needs. */
 const LONG = 1_024
 
 /**
- * Protobuf messages written into chunks (https://protobuf.dev/programming-guides/encoding/). Only texts and copies make their own room: for all
- * else the caller has called `reserve` before, once for many fields.
+ * Writes protobuf messages into chunks (https://protobuf.dev/programming-guides/encoding/). Only `text` and `copy` make
+ * their own room. For all other methods the caller has called `reserve` before, once for many fields.
  */
 export class MessageWriter extends Writer {
-  /** Made with the buffer. */
+  /** A view of the buffer, made together with it. */
   protected declare view: DataView
 
   /**
-   * Begins a message inside of a message. Its length stands before it and is known only at the end, so that room is left for it.
+   * Begins a message inside a message. Its length stands before it and is known only at the end, so room is left for
+   * the length.
    * @param lengthSize how many bytes the length will probably take
-   * @returns where the message's own bytes begin, for `close`
+   * @returns the position where the message's own bytes begin, for `close`
    */
   open (tag: number, lengthSize: number): number {
     this.buffer[this.at] = tag
@@ -24,14 +25,15 @@ export class MessageWriter extends Writer {
     return this.at
   }
 
-  /** Leaves room for a length without a tag, as `open` does. */
+  /** Leaves room for a length, as `open` does, but without a tag. */
   skip (bytes: number): number {
     this.at += bytes
     return this.at
   }
 
   /**
-   * Ends the message that begins at `start`: puts down its length, and moves it where that takes more or less than what was left for it.
+   * Ends the message that begins at `start`: writes its length, and moves the message if the length takes more or less
+   * room than was left for it.
    * @returns how many bytes the length took
    */
   close (start: number, lengthSize: number): number {
@@ -55,7 +57,7 @@ export class MessageWriter extends Writer {
     this.buffer[this.at++] = byte
   }
 
-  /** @param value whole, 0 to 2^53 */
+  /** Writes a whole number. @param value 0 to 2^53 */
   varint (value: number): void {
     const buffer = this.buffer
     let at = this.at
@@ -74,7 +76,7 @@ export class MessageWriter extends Writer {
     this.at = at
   }
 
-  /** A signed number in the zigzag form of sint32 and sint64. @param value whole, -2^53 to 2^53 */
+  /** Writes a whole number in the zigzag form of sint32 and sint64. @param value -2^53 to 2^53 */
   zigzag (value: number): void {
     const small = value | 0
     if (small === value) {
@@ -83,14 +85,14 @@ export class MessageWriter extends Writer {
       else this.varint(rest)
       return
     }
-    // Doubled, it might be more than what a number is exact in; so the sign goes into the first byte on its own.
+    // Doubled, the value might be too large to be exact. So the sign is put into the first byte separately.
     const magnitude = value < 0 ? -(value + 1) : value
     const low = magnitude % 0x40
     this.byte(low * 2 + (value < 0 ? 1 : 0) + 0x80)
     this.varint((magnitude - low) / 0x40)
   }
 
-  /** A whole number in a field. @param value 0 to 2^53 */
+  /** Writes a field with a whole number. @param value 0 to 2^53 */
   uint (tag: number, value: number): void {
     this.buffer[this.at++] = tag
     this.varint(value)
@@ -102,24 +104,30 @@ export class MessageWriter extends Writer {
     this.at += 9
   }
 
-  /** A 64-bit number alone, as packed fields have them. */
+  /** Writes a 64-bit float without a tag, as packed fields have it. */
   float64 (value: number): void {
     this.view.setFloat64(this.at, value, true)
     this.at += 8
   }
 
-  /** A text in a field: UTF-8; what is no Unicode text, a lone surrogate, is U+FFFD. Makes its own room. */
+  /**
+   * Writes a field with a text, as UTF-8. A lone surrogate, which is no valid Unicode, becomes U+FFFD. Makes its own
+   * room.
+   */
   text (tag: number, text: string): void {
-    // What is long is measured first: three bytes for each of its characters would be much more than it takes.
+    // A long text is measured first: three bytes for each of its characters would be much more than it takes.
     const most = text.length > LONG ? Buffer.byteLength(text) : text.length * 3
     this.reserve(most + 8)
     const lengthSize = varintSize(text.length > LONG ? most : text.length)
     const start = this.open(tag, lengthSize)
-    if (text.length > SHORT || !this.#ascii(text)) this.at += this.buffer.write(text, start)
+    if (text.length > SHORT || !this.#writeAscii(text)) this.at += this.buffer.write(text, start)
     this.close(start, lengthSize)
   }
 
-  /** A bucket of a histogram (message Bucket) with a count below 2^32: what a page has most of, so all of it in one. */
+  /**
+   * Writes a bucket of a histogram (message Bucket) with a count below 2^32. A page has more of these messages than of
+   * any other, so one method writes the whole message.
+   */
   bucket (tag: number, countTag: number, count: number, boundTag: number, bound: number): void {
     const buffer = this.buffer
     const start = this.at
@@ -138,10 +146,10 @@ export class MessageWriter extends Writer {
     this.at = at + 10
   }
 
-  /** Bytes from `start` to `end` of what another has not given away yet. Makes its own room. */
+  /** Writes the bytes from `start` to `end` of another writer's current chunk. Makes its own room. */
   copy (source: MessageWriter, start: number, end: number): void {
     const length = end - start
-    // Four at a time: up to three that come after are copied as well, and written over by what follows.
+    // Four bytes are copied at a time. Up to three bytes too many are copied, and the next write overwrites them.
     this.reserve(length + 3)
     source.reserve(3)
     if (length > 400) {
@@ -155,7 +163,8 @@ export class MessageWriter extends Writer {
     this.at += length
   }
 
-  #ascii (text: string): boolean {
+  /** Writes a text if it is ASCII. @returns whether it was */
+  #writeAscii (text: string): boolean {
     const buffer = this.buffer
     let at = this.at
     for (let i = 0; i < text.length; i++) {
@@ -173,7 +182,7 @@ export class MessageWriter extends Writer {
   }
 }
 
-/** How many bytes a whole number below 2^32 takes. */
+/** How many bytes a whole number below 2^32 takes as a varint. */
 export function varintSize (value: number): number {
   return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x20_0000 ? 3 : value < 0x1000_0000 ? 4 : 5
 }

@@ -1,16 +1,21 @@
 import type { NativeBuckets } from '../metrics/index.js'
 
-/** So many empty buckets are written as zeros; from more on, a new span is shorter. client_golang's makeBuckets has the same. */
+/**
+ * Up to this many empty buckets in a row are written as zeros. For more, a new span is shorter. client_golang's
+ * makeBuckets has the same limit.
+ */
 const FILLED_GAP = 2
 
 /**
- * Native buckets as protobuf and OpenMetrics 2.0 have them: spans of buckets that are populated, or nearly. One object serves for all series of an
- * encoding, and holds those of the series that it read last.
+ * Native buckets as protobuf and OpenMetrics 2.0 have them: spans of neighbouring buckets that are all populated, but
+ * for small gaps. One object serves all series of an encoding, and holds the spans of the buckets that it read last.
  */
 export class NativeSpans {
-  /** By span, how many buckets lie between it and the end of the span before; of the first, the index of its first bucket. */
+  /**
+   * By span, the number of buckets between it and the previous span; for the first span, the index of its first bucket.
+   */
   readonly offsets: number[] = []
-  /** By span, how many buckets it has. */
+  /** By span, the number of its buckets. */
   readonly lengths: number[] = []
   /** The counts of the buckets in all spans, one after another. */
   readonly counts: number[] = []

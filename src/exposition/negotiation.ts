@@ -5,30 +5,33 @@ import { OPENMETRICS } from './openmetrics.js'
 import { PROTOBUF } from './protobuf.js'
 import { TEXT } from './text.js'
 
-/** The content types of the formats of a page. Where a scraper takes all equally, it gets the first. */
+/** The content types of the formats of a page. A scraper that accepts all of them equally gets the first. */
 export const FORMATS = { text: TEXT, openmetrics: OPENMETRICS, protobuf: PROTOBUF, openmetrics2: OPENMETRICS_2 } as const
 export type Format = keyof typeof FORMATS
 
-/** Formats that a scraper gets only where it names their version: a scraper that asks for any gets the oldest (OpenMetrics 2.0, "Protocol Negotiation"). */
+/**
+ * Formats that a scraper gets only if it names their version. A scraper that asks for any version gets the oldest
+ * (OpenMetrics 2.0, "Protocol Negotiation").
+ */
 const NAMED: ReadonlySet<Format> = new Set(['openmetrics2'])
 
-/** What a scraper asks for. */
+/** The request of a scraper. */
 export interface ScrapeRequest {
   readonly format: Format
-  /** Undefined where the bytes are sent as they are. */
+  /** Undefined if the page is sent uncompressed. */
   readonly compression: Compression | undefined
-  /** The metrics that are asked for; undefined for all. */
+  /** The names of the metrics that the scraper asks for; undefined for all. */
   readonly names: ReadonlySet<string> | undefined
-  /** Milliseconds after which the scraper has no use for an answer; undefined where it does not say. */
+  /** Milliseconds after which the scraper has no use for an answer; undefined if the scraper does not tell. */
   readonly timeout: number | undefined
 }
 
-/** A day: a timer takes no more than 24 of them. */
+/** One day in milliseconds: a timer takes no more than 24 days. */
 const LONGEST_TIMEOUT = 86_400_000
-/** Elements of a header that are read: none that means well has more. */
+/** The most elements of a header that are read. No honest scraper sends more. */
 const MOST_ELEMENTS = 100
 
-/** Reads what a scraper asks for. A malformed part is ignored. */
+/** Reads the request of a scraper. A malformed part is ignored. */
 export function readRequest (headers: IncomingHttpHeaders, url: string): ScrapeRequest {
   const query = url.indexOf('?')
   const names = query === -1 ? [] : new URLSearchParams(url.slice(query)).getAll('name[]')
@@ -41,24 +44,27 @@ export function readRequest (headers: IncomingHttpHeaders, url: string): ScrapeR
   }
 }
 
-/** One element of a header that lists what is accepted. */
+/** One element of an Accept or Accept-Encoding header. */
 interface Accepted {
-  /** In lower case. */
+  /** The media range or the content coding, in lower case. */
   readonly value: string
   readonly parameters: ReadonlyMap<string, string>
-  /** 0 to 1. */
+  /** From 0 to 1. */
   readonly quality: number
   readonly position: number
 }
 
-/** The content types of the formats, as the elements of a header are read. */
+/** The content types of the formats, read in the same way as the elements of a header. */
 const OFFERED = (Object.keys(FORMATS) as Format[]).map((format) => {
   const type = acceptedIn(FORMATS[format])[0] as Accepted
-  // Names that need no escaping are the same in every scheme that a scraper may ask for.
+  // Our names need no escaping, so they are the same in every escaping scheme that a scraper may ask for.
   return { format, type: { ...type, parameters: new Map([...type.parameters].filter(([name]) => name !== 'escaping')) } }
 })
 
-/** The best format by RFC 9110, 12.5.1: each has the quality of the range that speaks of it most precisely; text where none is accepted. */
+/**
+ * The best format by RFC 9110, 12.5.1: each format has the quality of the most precise range that it is in. Text if the
+ * scraper accepts no format.
+ */
 function formatOf (accept: string | undefined): Format {
   if (accept === undefined) return 'text'
   const ranges = acceptedIn(accept)
@@ -80,7 +86,7 @@ function rangeOf ({ value, parameters }: Accepted, ranges: readonly Accepted[]):
     let same = 3
     for (const [name, wanted] of range.parameters) {
       const given = parameters.get(name)
-      // A parameter that the type does not have asks for nothing that it is not, as Prometheus' escaping=allow-utf-8.
+      // A parameter that the content type does not have, such as Prometheus' escaping=allow-utf-8, excludes nothing.
       if (given !== undefined && given !== wanted) return 0
       if (given !== undefined) same++
     }
@@ -95,8 +101,8 @@ function rangeOf ({ value, parameters }: Accepted, ranges: readonly Accepted[]):
 }
 
 /**
- * The compression that is most welcome, and no less than the bytes as they are (RFC 9110, 12.5.3); of two that are equally welcome, the first in the header.
- * Only gzip is meant by `*`: every scraper can read it.
+ * The compression that the scraper prefers, if it does not prefer the page uncompressed (RFC 9110, 12.5.3). Of two that
+ * it prefers equally, the first in the header. `*` means only gzip, because every scraper can read gzip.
  */
 function compressionOf (header: string | undefined): Compression | undefined {
   if (header === undefined) return undefined
@@ -115,7 +121,7 @@ function compressionOf (header: string | undefined): Compression | undefined {
   return compression
 }
 
-/** The elements of a header with a list of what is accepted. A quality that is no number from 0 to 1 is 1. */
+/** The elements of an Accept or Accept-Encoding header. A quality that is no number from 0 to 1 is read as 1. */
 function acceptedIn (header: string): Accepted[] {
   return split(header, ',').slice(0, MOST_ELEMENTS).map((element, position) => {
     const [value = '', ...rest] = split(element, ';')
@@ -130,7 +136,7 @@ function acceptedIn (header: string): Accepted[] {
   })
 }
 
-/** Splits at a separator that does not stand in quotes. */
+/** Splits a text at each separator that is not in quotes. */
 function split (text: string, separator: string): string[] {
   const parts: string[] = []
   let from = 0

@@ -7,7 +7,10 @@ import { isAllowed, partsOf } from './parts.js'
 import { writeExemplar, writeNumber } from './samples.js'
 import { TextWriter } from './text-writer.js'
 
-/** The content type of OpenMetrics 2.0, release candidate 0 (https://prometheus.io/docs/specs/om/open_metrics_spec_2_0/, "Overall Structure"). */
+/**
+ * The content type of OpenMetrics 2.0, release candidate 0 (https://prometheus.io/docs/specs/om/open_metrics_spec_2_0/,
+ * "Overall Structure").
+ */
 export const OPENMETRICS_2 = 'application/openmetrics-text; version=2.0.0; charset=utf-8'
 
 const LINE_FEED = 0x0a
@@ -20,9 +23,10 @@ const COUNT = Buffer.from('{count:')
 const SUM = Buffer.from(',sum:')
 
 /**
- * Encodes families in OpenMetrics 2.0: one line a series, a histogram and a summary as one composite value, native buckets included. A summary that says
- * what its type may not is given as its parts, of type unknown, as in 1.0.
- * @param families no two of which have lines of one name
+ * Encodes families in OpenMetrics 2.0. Each series is one line. The value of a histogram or a summary is one composite
+ * value, native buckets included. A summary with values that its type forbids is written as its parts, of type unknown,
+ * as in 1.0.
+ * @param families no two families have lines of the same name
  */
 export function * encodeOpenMetrics2 (families: readonly FamilySnapshot[]): Generator<Buffer> {
   const writer = new TextWriter()
@@ -46,12 +50,12 @@ class Samples {
   readonly #writer: TextWriter
   readonly #name: Uint8Array
   readonly #isCounter: boolean
-  /** By classic bucket, +Inf included: what stands before its count. */
+  /** By classic bucket, +Inf included, the bytes before its count. */
   readonly #bounds: readonly Uint8Array[]
-  /** The most bytes that all buckets take with common counts. */
+  /** The most bytes that all buckets take if every count is common: whole, with up to 31 bits. */
   readonly #bucketsRoom: number
   readonly #spans = new NativeSpans()
-  /** A start time and its bytes: neighbours often began together. */
+  /** The last start time and its bytes: neighbouring series often began at the same time. */
   #created = NaN
   #createdBytes: Uint8Array = Buffer.alloc(0)
 
@@ -76,7 +80,7 @@ class Samples {
     if (buckets !== undefined) this.#writeHistogram(value, buckets)
     else if (quantiles !== undefined) this.#writeSummary(value, quantiles)
     else writeNumber(writer, value)
-    if (created !== undefined) writer.bytes(this.#start(created))
+    if (created !== undefined) writer.bytes(this.#startBytes(created))
     if (buckets?.exemplars !== undefined) for (const each of buckets.exemplars) this.#writeExemplar(each)
     if (this.#isCounter) this.#writeExemplar(exemplar)
     writer.byte(LINE_FEED)
@@ -97,7 +101,7 @@ class Samples {
       writer.reserve(this.#bucketsRoom)
       for (let i = 0; i < bounds.length; i++) {
         count += counts[at + i] as number
-        if ((count | 0) === count) writer.numbered(bounds[i] as Uint8Array, count)
+        if ((count | 0) === count) writer.bytesAndDigits(bounds[i] as Uint8Array, count)
         else this.#writeBucket(bounds[i] as Uint8Array, count)
       }
       writer.byte(CLOSING_BRACKET)
@@ -118,7 +122,10 @@ class Samples {
     this.#writeSide('positive', positive)
   }
 
-  /** Writes the buckets of one sign, where any is populated: counts are whole numbers without a point, which Prometheus would take for a histogram of floats. */
+  /**
+   * Writes the buckets of one sign, if any is populated. Counts are whole numbers without a decimal point: with a
+   * point, Prometheus would take the series for a histogram of floats.
+   */
   #writeSide (side: 'negative' | 'positive', buckets: NativeBuckets): void {
     const spans = this.#spans
     if (buckets.counts.length === 0 || !spans.read(buckets)) return
@@ -139,7 +146,7 @@ class Samples {
     if (exemplar !== undefined && exemplar !== null) writeExemplar(this.#writer, exemplar, isShort, secondsText(exemplar.timestamp))
   }
 
-  #start (created: number): Uint8Array {
+  #startBytes (created: number): Uint8Array {
     if (created !== this.#created) {
       this.#created = created
       this.#createdBytes = Buffer.from(Number.isFinite(created) ? ` st@${secondsText(created)}` : '')

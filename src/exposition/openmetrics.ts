@@ -6,16 +6,18 @@ import { isAllowed, partsOf } from './parts.js'
 import { TextWriter } from './text-writer.js'
 
 /**
- * The content type of OpenMetrics 1.0 (https://prometheus.io/docs/specs/om/open_metrics_spec/). Its names need no escaping, so any scheme
- * that a scraper asks for gives the same page (https://prometheus.io/docs/instrumenting/content_negotiation/).
+ * The content type of OpenMetrics 1.0 (https://prometheus.io/docs/specs/om/open_metrics_spec/). Our names need no
+ * escaping, so every escaping scheme that a scraper asks for gives the same page
+ * (https://prometheus.io/docs/instrumenting/content_negotiation/).
  */
 export const OPENMETRICS = 'application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores'
 
 /**
- * Encodes families in OpenMetrics 1.0. Series have the names that they have in every format. So these are of type unknown: a counter whose name does not
- * end in `_total` or whose name without it another metric has, and the parts of a summary or a histogram that says what its type may not.
- * @param families no two of which have lines of one name
- * @param created whether counters, histograms and summaries have a `_created` series each, which says when they began
+ * Encodes families in OpenMetrics 1.0. Series have the same names as in every other format. So some metrics are of type
+ * unknown: a counter whose name does not end in `_total`, a counter whose name without `_total` belongs to another
+ * metric, and the parts of a summary or a histogram with values that its type forbids.
+ * @param families no two families have lines of the same name
+ * @param created whether counters, histograms and summaries have a `_created` series each, with their start time
  */
 export function * encodeOpenMetrics (families: readonly FamilySnapshot[], created: boolean): Generator<Buffer> {
   const writer = new TextWriter()
@@ -39,8 +41,9 @@ export function * encodeOpenMetrics (families: readonly FamilySnapshot[], create
 }
 
 /**
- * The family's name: that of a counter is without `_total`, which only its line has, where nothing else has that name or would have that of its `_created`.
- * @param taken names that other families have; those of the counter are added
+ * The name of a family. A counter's name is without `_total`, which only its line has, unless another family has that
+ * name or the name of its `_created` series.
+ * @param taken the names that other families have; the names of the counter are added
  */
 function openMetricsName ({ name, type }: FamilySnapshot, taken: Set<string>): string {
   if (type !== 'counter' || !name.endsWith('_total')) return name

@@ -2,13 +2,14 @@ import { LabelPair, type FamilySnapshot, type SeriesSnapshot } from '../metrics/
 import { boundText } from './numbers.js'
 
 const EMPTY = Buffer.alloc(0)
-/** Series looked at between two chunks. */
+/** The number of series that are checked between two chunks. */
 const BATCH = 4096
 
 /**
- * Whether a family says nothing that OpenMetrics forbids its type: a summary has quantiles from 0 to 1 and no value below zero, and a sum is a counter (1.0,
- * "Summary" and "Histogram"). Where a histogram has bounds below zero its sum is left out, so that it may be anything. It gives an empty chunk now and then: the
- * caller may stop there.
+ * Whether OpenMetrics allows a family's values for its type (1.0, "Summary" and "Histogram"). A summary has quantiles
+ * from 0 to 1 and no value below zero. A sum is a counter, so it is neither NaN nor below zero. If a histogram has
+ * bounds below zero, its sum is left out of the page, so it may be any number. The function gives an empty chunk now
+ * and then: the caller may stop there.
  */
 export function * isAllowed (family: FamilySnapshot): Generator<Buffer, boolean> {
   if (family.type !== 'summary' && (family.type !== 'histogram' || (family.bounds[0] ?? 0) < 0)) return true
@@ -29,7 +30,10 @@ function * sumsOf (family: FamilySnapshot): Generator<number> {
   for (const { value } of family.series()) yield value
 }
 
-/** The lines of a summary or a histogram as metrics of their own, which may say anything: the names and labels of the series are what they were. */
+/**
+ * The lines of a summary or a histogram as metrics of their own, which may have any value. The series keep their names
+ * and labels.
+ */
 export function partsOf (family: FamilySnapshot): FamilySnapshot[] {
   const part = (name: string, of: (series: SeriesSnapshot) => SeriesSnapshot[]): FamilySnapshot => ({
     name: family.name + name,
@@ -55,7 +59,7 @@ function bucketsOf ({ labels, buckets }: SeriesSnapshot, bounds: readonly number
   return [...bounds, Infinity].map((upper, i) => single([...labels, bound('le', upper)], buckets === undefined ? 0 : countOf(buckets, i + 1)))
 }
 
-/** What the first buckets count together. */
+/** The count of the first buckets together. */
 function countOf ({ counts, at }: NonNullable<SeriesSnapshot['buckets']>, buckets: number): number {
   let count = 0
   for (let i = at; i < at + buckets; i++) count += counts[i] as number

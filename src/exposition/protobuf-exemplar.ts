@@ -5,10 +5,14 @@ import type { MessageWriter } from './message-writer.js'
 
 const EXEMPLAR = { value: 0x11, timestamp: 0x1a } as const
 const TIMESTAMP = { seconds: 0x08, nanos: 0x10 } as const
-/** Where the years of google.protobuf.Timestamp end, in seconds since the epoch. */
+/** The time at which the years of google.protobuf.Timestamp end, in seconds since the epoch. */
 const YEAR_10000 = 253_402_300_800
 
-/** The message Exemplar in a field; nothing where its labels are none that a page can have. Makes its own room, and some for what follows. @param before the first byte of a tag that has two */
+/**
+ * Writes a field with the message Exemplar. Writes nothing if a page cannot have its labels. Makes its own room, and
+ * some room for the fields that follow.
+ * @param before the first byte of a tag that has two bytes
+ */
 export function writeExemplar (writer: MessageWriter, tag: number, exemplar: Exemplar, before?: number): void {
   const labels = exemplarLabels(exemplar)
   writer.reserve(64)
@@ -24,8 +28,9 @@ export function writeExemplar (writer: MessageWriter, tag: number, exemplar: Exe
 }
 
 /**
- * A google.protobuf.Timestamp in a field; nothing where there is no time, or none from 1970 on. It is exact to the microsecond: that is what a number of
- * seconds has, and Prometheus cuts what is below a millisecond off, so that noise from below would cost one.
+ * Writes a field with a google.protobuf.Timestamp. Writes nothing if there is no time, or if it is before 1970 or after
+ * the year 9999. The time is written in whole microseconds: a number of seconds is no more exact. Prometheus cuts off
+ * everything below a millisecond, so noise below a microsecond could cost a whole millisecond.
  * @param seconds since the epoch
  */
 export function writeTimestamp (writer: MessageWriter, tag: number, seconds: number | undefined): void {

@@ -9,13 +9,13 @@ import { HistogramMessages, nearestWhole } from './protobuf-histogram.js'
 export const PROTOBUF = 'application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited'
 
 const EMPTY = Buffer.alloc(0)
-/** The most that the length of a family takes: it is below 2^32. */
+/** The most bytes that the length of a family takes: the length is below 2^32. */
 const LENGTH_SIZE = 5
 
 /** The numbers of io.prometheus.client.MetricType. */
 const TYPES: Readonly<Record<MetricType, number>> = { counter: 0, gauge: 1, summary: 2, unknown: 3, histogram: 4 }
 
-// Tags: a field's number and what its value looks like (0 a varint, 1 eight bytes, 2 a length and bytes).
+// Tags: the number of a field and the form of its value (0: a varint, 1: eight bytes, 2: a length and bytes).
 const FAMILY = { name: 0x0a, help: 0x12, type: 0x18, metric: 0x22, unit: 0x2a } as const
 const METRIC = { gauge: 0x12, counter: 0x1a, summary: 0x22, untyped: 0x2a, histogram: 0x3a } as const
 /** The field `value` of Gauge, Counter and Untyped. */
@@ -25,11 +25,12 @@ const SUMMARY = { count: 0x08, sum: 0x11, quantile: 0x1a, created: 0x22 } as con
 const QUANTILE = { quantile: 0x09, value: 0x11 } as const
 
 /**
- * Families as delimited io.prometheus.client.MetricFamily messages
+ * Encodes families as delimited io.prometheus.client.MetricFamily messages
  * (https://github.com/prometheus/client_model/blob/master/io/prometheus/client/metrics.proto).
  *
- * The length of a family stands before it, so that one which is larger than a chunk is gathered whole before it is given. In the meantime there is
- * an empty chunk for each 64 KB: the caller may stop at any chunk. A family without series is left out, as client_golang does.
+ * The length of a family stands before it. So the chunks of a family that is larger than a chunk are all gathered
+ * before the first is given. Meanwhile the encoder gives an empty chunk for each 64 KB: the caller may stop at any
+ * chunk. A family without series is left out, as in client_golang.
  */
 export function * encodeProtobuf (families: Iterable<FamilySnapshot>): Generator<Buffer> {
   const writer = new MessageWriter()
@@ -55,15 +56,18 @@ export function * encodeProtobuf (families: Iterable<FamilySnapshot>): Generator
       writer.close(start, LENGTH_SIZE)
       if (writer.full) yield writer.take()
     } else {
-      putLength(gathered, writer.at)
+      writeLength(gathered, writer.at)
       yield * gathered
     }
   }
   if (writer.at > 0) yield writer.take()
 }
 
-/** Puts the length of a family into the room that its first chunk has for it. @param rest how much of the family comes after the chunks */
-function putLength (chunks: Buffer[], rest: number): void {
+/**
+ * Writes the length of a family into the room that its first chunk has for it.
+ * @param rest how many bytes of the family come after the chunks
+ */
+function writeLength (chunks: Buffer[], rest: number): void {
   const first = chunks[0] as Buffer
   const length = chunks.reduce((sum, chunk) => sum + chunk.length, rest) - LENGTH_SIZE
   const writer = new MessageWriter(LENGTH_SIZE)
@@ -72,13 +76,13 @@ function putLength (chunks: Buffer[], rest: number): void {
   chunks[0].set(writer.take())
 }
 
-/** What is inside of a MetricFamily. */
+/** Writes the contents of MetricFamily messages. */
 class SeriesMessages {
   readonly #writer: MessageWriter
   readonly #labels = new LabelMessages()
   readonly #histograms: HistogramMessages
   #type: MetricType = 'unknown'
-  /** How many bytes the length of the series before took. */
+  /** How many bytes the length of the previous series took. */
   #lengthSize = 1
 
   constructor (writer: MessageWriter) {
@@ -86,7 +90,7 @@ class SeriesMessages {
     this.#histograms = new HistogramMessages(writer)
   }
 
-  /** What a family has but once. */
+  /** Begins a family: writes the fields that it has only once. */
   begin (family: FamilySnapshot): void {
     const writer = this.#writer
     writer.text(FAMILY.name, family.name)
@@ -99,7 +103,7 @@ class SeriesMessages {
     if (family.type === 'histogram') this.#histograms.begin(family.bounds)
   }
 
-  /** One message Metric. */
+  /** Writes one series, as the message Metric. */
   write (series: SeriesSnapshot): void {
     const writer = this.#writer
     writer.reserve(8)
@@ -107,22 +111,22 @@ class SeriesMessages {
     this.#labels.write(writer, series.labels)
     writer.reserve(64)
     switch (this.#type) {
-      case 'counter': this.#counter(series); break
-      case 'gauge': this.#value(METRIC.gauge, series.value); break
+      case 'counter': this.#writeCounter(series); break
+      case 'gauge': this.#writeValue(METRIC.gauge, series.value); break
       case 'histogram': this.#histograms.write(METRIC.histogram, series); break
-      case 'summary': this.#summary(series); break
-      default: this.#value(METRIC.untyped, series.value)
+      case 'summary': this.#writeSummary(series); break
+      default: this.#writeValue(METRIC.untyped, series.value)
     }
     this.#lengthSize = writer.close(start, this.#lengthSize)
   }
 
-  #value (tag: number, value: number): void {
+  #writeValue (tag: number, value: number): void {
     const start = this.#writer.open(tag, 1)
     this.#writer.double(VALUE, value)
     this.#writer.close(start, 1)
   }
 
-  #counter ({ value, exemplar, created }: SeriesSnapshot): void {
+  #writeCounter ({ value, exemplar, created }: SeriesSnapshot): void {
     const writer = this.#writer
     const start = writer.open(METRIC.counter, 1)
     writer.double(VALUE, value)
@@ -131,12 +135,12 @@ class SeriesMessages {
     writer.close(start, 1)
   }
 
-  #summary ({ value, quantiles, created }: SeriesSnapshot): void {
+  #writeSummary ({ value, quantiles, created }: SeriesSnapshot): void {
     const writer = this.#writer
     const each = quantiles?.quantiles ?? []
     writer.reserve(64 + each.length * 24)
     const start = writer.open(METRIC.summary, 1)
-    // It has no field for what is not whole.
+    // A summary has no field for a count that is not whole.
     writer.uint(SUMMARY.count, nearestWhole(quantiles?.count ?? 0))
     writer.double(SUMMARY.sum, value)
     for (const quantile of each) {

@@ -1,15 +1,16 @@
-/** Milliseconds for which a page that is being made is new enough for one more reader. */
+/** Milliseconds, from its start, for which further scrapes may join the shared page of several scrapes. */
 const FRESH = 1000
 
 /**
- * A page that is being made, and whoever takes it: each reader gets all chunks, at its own pace. A chunk is made when the first reader wants it, so the page is
- * made no faster than that one takes it, and kept as long as one may still come for it.
+ * The shared page of several scrapes, which is made while they read it. Each reader gets all chunks, at its own pace. A
+ * chunk is made when the first reader asks for it, so the page is made no faster than the fastest reader takes it. A
+ * chunk is kept as long as some reader may still ask for it.
  */
 export class Rendering {
   readonly #source: AsyncIterator<Buffer>
   readonly #stopped: () => void
   readonly #chunks: Buffer[] = []
-  /** By reader, the number of the chunk it takes next. */
+  /** By reader, the number of the chunk that the reader takes next. */
   readonly #positions = new Map<object, number>()
   /** The number of the first chunk that is kept. */
   #first = 0
@@ -23,7 +24,7 @@ export class Rendering {
     this.#stopped = stopped
   }
 
-  /** Whether it is new enough to be joined. */
+  /** Whether the page is new enough for further readers to join. */
   get fresh (): boolean {
     return performance.now() - this.#began < FRESH
   }
@@ -32,7 +33,7 @@ export class Rendering {
     this.#positions.set(reader, 0)
   }
 
-  /** The reader's next chunk; undefined at the end. @throws what the source throws */
+  /** The reader's next chunk; undefined at the end of the page. @throws the error that the source throws */
   async next (reader: object): Promise<Buffer | undefined> {
     const position = this.#positions.get(reader)
     if (position === undefined) return undefined
@@ -52,7 +53,7 @@ export class Rendering {
     this.#done = true
     this.#chunks.length = 0
     this.#stopped()
-    // Where the source waits for something, it ends when that has come.
+    // If the source is waiting for a promise, it ends when that promise has settled.
     this.#source.return?.().catch(() => {})
   }
 
@@ -67,7 +68,7 @@ export class Rendering {
     }
   }
 
-  /** Lets go of what all have taken, where nobody may join any more. */
+  /** Drops the chunks that all readers have taken. Called only when no further reader may join. */
   #letGo (): void {
     const first = Math.min(...this.#positions.values())
     this.#chunks.splice(0, first - this.#first)

@@ -3,10 +3,10 @@ import { exemplarLabels } from './exemplar-labels.js'
 import { valueText } from './numbers.js'
 import type { TextWriter } from './text-writer.js'
 
-/** The largest number that digits() takes is below. */
+/** digits() takes only numbers below this. */
 const TWO_TO_31 = 2 ** 31
 
-/** Labels as all text formats have them, `method="GET",route="/"`. */
+/** Labels as all text formats write them, `method="GET",route="/"`. */
 export function labelsText (labels: SeriesSnapshot['labels']): string {
   if (labels.length === 0) return ''
   let text = (labels[0] as LabelPair).text
@@ -14,7 +14,7 @@ export function labelsText (labels: SeriesSnapshot['labels']): string {
   return text
 }
 
-/** The labels of a series with their braces; nothing where it has none. */
+/** The labels of a series in braces; '' if it has none. */
 export function bracedText (labels: string): string {
   return labels === '' ? '' : `{${labels}}`
 }
@@ -25,9 +25,9 @@ export function writeNumber (writer: TextWriter, value: number): void {
 }
 
 /**
- * Writes an exemplar behind its sample, with its time; nothing where its labels do not fit.
- * @param fit whether the format can have the labels
- * @param time what stands for the time there
+ * Writes an exemplar after its sample, with its time. Writes nothing if its labels do not fit.
+ * @param fit tells whether the format can have the labels
+ * @param time the time of the exemplar, as the format writes it
  */
 export function writeExemplar (writer: TextWriter, exemplar: Exemplar, fit: (labels: readonly LabelPair[]) => boolean, time: string): void {
   const labels = exemplarLabels(exemplar)

@@ -1,22 +1,25 @@
 import { Readable } from 'node:stream'
 import type { Rendering } from './rendering.js'
 
-/** How a scrape ended: all of it was taken, its client left, its time was over, or it could not be made. */
+/**
+ * How a scrape ended. 'served': the client took the whole page. 'aborted': the client left. 'timeout': the time of the
+ * scrape was over. 'failed': the page could not be made.
+ */
 export type Outcome = 'served' | 'aborted' | 'timeout' | 'failed'
 
-/** Why a scrape whose time is over ends. */
+/** The error that ends a scrape whose time is over. */
 export class ScrapeTimeout extends Error {
-  /** What Fastify answers, where nothing was sent yet. */
+  /** The status that Fastify answers with, if nothing was sent yet. */
   readonly statusCode = 503
 
-  /** @param milliseconds that the scraper gave it */
+  /** @param milliseconds the timeout that the scraper gave */
   constructor (milliseconds: number) {
     super(`the scrape was not finished in the ${milliseconds / 1000} s that its client gave it`)
     this.name = 'ScrapeTimeout'
   }
 }
 
-/** One scraper's way through a page: a stream of its bytes, no faster than it takes them. */
+/** One scraper's reading of a page: a stream of the page's bytes, no faster than the scraper takes them. */
 export class Scrape extends Readable {
   readonly #rendering: Rendering
   readonly #ended: (outcome: Outcome, bytes: number) => void
@@ -24,17 +27,20 @@ export class Scrape extends Readable {
   #bytes = 0
   #over = false
 
-  /** @param ended called once, with the bytes that were taken */
+  /** @param ended called once, with the number of bytes that were taken */
   constructor (rendering: Rendering, ended: (outcome: Outcome, bytes: number) => void) {
     super({ highWaterMark: 1 })
     this.#rendering = rendering
     this.#ended = ended
     rendering.join(this)
-    // Whoever reads the stream hears of its errors; where nobody does yet, whole() throws them.
+    // The reader of the stream gets its errors. As long as there is no reader, whole() throws them.
     this.on('error', () => {})
   }
 
-  /** The page where it is a single chunk, else the stream itself; undefined where its client left. @throws what keeps the page from being made */
+  /**
+   * The page itself if it is a single chunk, else this stream; undefined if the client has left.
+   * @throws the error that keeps the page from being made
+   */
   async whole (): Promise<Buffer | this | undefined> {
     try {
       const first = await this.#rendering.next(this) ?? Buffer.alloc(0)

@@ -1,23 +1,23 @@
 import { Writer } from './writer.js'
 
-/** Up to these lengths, in characters and in bytes, JavaScript is faster than a call into native code. */
+/** Up to these lengths, in characters and in bytes, writing in JavaScript is faster than a call into native code. */
 const SHORT = 48
 const LONG = 400
 
-/** Text written into chunks, as UTF-8. Every method makes its own room. */
+/** Writes text into chunks, as UTF-8. Every method but `bytesAndDigits` makes its own room. */
 export class TextWriter extends Writer {
   byte (byte: number): void {
     this.reserve(1)
     this.buffer[this.at++] = byte
   }
 
-  /** Text that is no Unicode, a lone surrogate, is written as U+FFFD. */
+  /** Writes a text. A lone surrogate, which is no valid Unicode, becomes U+FFFD. */
   text (text: string): void {
     this.reserve(text.length * 3)
     this.at += this.buffer.write(text, this.at)
   }
 
-  /** Text that is known to be ASCII. */
+  /** Writes a text that is known to be ASCII. */
   ascii (text: string): void {
     const { length } = text
     this.reserve(length)
@@ -41,34 +41,34 @@ export class TextWriter extends Writer {
     this.at = at + length
   }
 
-  /** Bytes of this chunk once more. */
+  /** Writes bytes of the current chunk once more. */
   repeat (start: number, end: number): void {
     this.reserve(end - start)
     this.buffer.copyWithin(this.at, start, end)
     this.at += end - start
   }
 
-  /** A whole number below 2^31 in decimal digits. */
+  /** Writes a whole number below 2^31 in decimal digits. */
   digits (number: number): void {
     this.reserve(10)
-    this.at = putDigits(this.buffer, this.at, number)
+    this.at = writeDigits(this.buffer, this.at, number)
   }
 
   /**
-   * A few bytes, and then the digits of a whole number: what a composite value has for each bucket, so all of it in one. The caller has
-   * reserved the length of the bytes and ten more.
+   * Writes a few bytes, and then the digits of a whole number. A composite value has both for each bucket, so one
+   * method writes them. The caller has reserved the length of the bytes and ten more.
    */
-  numbered (bytes: Uint8Array, number: number): void {
+  bytesAndDigits (bytes: Uint8Array, number: number): void {
     const buffer = this.buffer
     const length = bytes.length
     let at = this.at
     for (let i = 0; i < length; i++) buffer[at++] = bytes[i] as number
-    this.at = putDigits(buffer, at, number)
+    this.at = writeDigits(buffer, at, number)
   }
 }
 
-/** @param number whole, below 2^31. @returns where the next byte goes */
-function putDigits (buffer: Buffer, at: number, number: number): number {
+/** @param number whole, below 2^31. @returns the position of the next byte */
+function writeDigits (buffer: Buffer, at: number, number: number): number {
   if (number < 10) {
     buffer[at] = 48 + number
     return at + 1

@@ -7,7 +7,7 @@ export const TEXT = 'text/plain; version=0.0.4; charset=utf-8'
 
 const DIALECT = { exemplars: false, negativeSums: true, fractions: true, created: undefined }
 
-/** Metrics in Prometheus' text format 0.0.4. */
+/** Encodes families in Prometheus' text format 0.0.4. */
 export function * encodeText (families: Iterable<FamilySnapshot>): Generator<Buffer> {
   const writer = new TextWriter()
   for (const family of families) {

@@ -1,30 +1,33 @@
-/** About what a chunk has: large enough that a socket is busy with it, small enough to be made in a fraction of a millisecond. */
+/**
+ * About how many bytes a chunk has: large enough to keep a socket busy, small enough to be made in a fraction of a
+ * millisecond.
+ */
 export const CHUNK = 65_536
-/** Room for the series that is begun while a chunk is nearly full, so that the chunk seldom has to grow. */
+/** Bytes for a series that is begun while a chunk is nearly full, so that the chunk seldom has to grow. */
 const SLACK = 16_384
 
-/** Bytes written one after another into chunks. Each chunk is made once and given away, and never written to again. */
+/** Writes bytes one after another into chunks. A chunk that was taken is never written to again. */
 export class Writer {
   protected buffer!: Buffer
-  /** Where the next byte goes, in the chunk that is being written. */
+  /** The position of the next byte in the current chunk. */
   at = 0
 
-  /** @param room bytes to begin with; a chunk that outgrows them is moved */
+  /** @param room the bytes of the first buffer; a chunk that outgrows its buffer is moved to a larger one */
   constructor (room = CHUNK + SLACK) {
     this.begin(room)
   }
 
-  /** Whether there is a chunk's worth, to be taken. */
+  /** Whether the current chunk is full and should be taken. */
   get full (): boolean {
     return this.at >= CHUNK
   }
 
-  /** Forgets what was written since the last time. */
+  /** Forgets the bytes of the current chunk. */
   clear (): void {
     this.at = 0
   }
 
-  /** Gives what was written since the last time, up to `end`; what was written after it begins the next chunk. */
+  /** Gives the bytes of the current chunk up to `end`. The bytes after `end` begin the next chunk. */
   take (end = this.at): Buffer {
     const { buffer } = this
     const rest = this.at - end
@@ -34,7 +37,7 @@ export class Writer {
     return buffer.subarray(0, end)
   }
 
-  /** Makes room for that many bytes. */
+  /** Makes room for this many further bytes. */
   reserve (bytes: number): void {
     if (bytes > this.buffer.length - this.at) this.#grow(bytes)
   }

@@ -1,14 +1,14 @@
 import { Pages } from './pages.js'
 
-/** What 32 bits hold: beyond it a count starts again, and one more is carried. */
+/** A 32-bit count that reaches this number starts again from 0, and 1 is carried. */
 const FULL = 2 ** 32
 
-/** The counts of a histogram's buckets, 32 bits each, and what went beyond in the few that ever do. */
+/** The counts of a histogram's buckets, 32 bits each, and the carries of the few counts that ever exceed 32 bits. */
 export class BucketCounts extends Pages<Uint32Array> {
-  /** By place and bucket. */
+  /** The carries by place and bucket. */
   readonly #carried = new Map<number, number>()
 
-  /** @param buckets how many a series has, +Inf included */
+  /** @param buckets the number of buckets of a series, +Inf included */
   constructor (buckets: number) {
     super(Uint32Array, buckets)
   }
@@ -21,7 +21,7 @@ export class BucketCounts extends Pages<Uint32Array> {
     if (count === 0) this.#carry(place, bucket)
   }
 
-  /** Apart, so that the rest stays small enough for the compiler to inline. */
+  /** A method of its own, so that increment() stays small enough for the compiler to inline. */
   #carry (place: number, bucket: number): void {
     const key = this.#key(place, bucket)
     this.#carried.set(key, (this.#carried.get(key) ?? 0) + 1)
@@ -39,7 +39,7 @@ export class BucketCounts extends Pages<Uint32Array> {
     return copy
   }
 
-  /** All counts of a place, where any went beyond 32 bits. */
+  /** All counts of a place, if any count of the histogram has exceeded 32 bits; else undefined. */
   carriedOf (place: number): number[] | undefined {
     if (this.#carried.size === 0) return undefined
     return Array.from({ length: this.width }, (_, bucket) => this.countOf(place, bucket))

@@ -1,11 +1,13 @@
-/** What computes part of an observable family when it is read. It must not throw. */
+/** Computes a part of an observable family at each read. It must not throw. */
 export type ObservableCallback<M> = (metric: M) => void
 
-/** The callbacks of an observable family. At each read it starts from nothing and each callback adds its part. */
+/**
+ * The callbacks of an observable family. At each read the family starts from nothing, and each callback adds its part.
+ */
 export class Callbacks<M> {
   readonly #callbacks = new Set<ObservableCallback<M>>()
 
-  /** Adds a callback; the function it returns takes it out again. */
+  /** Adds a callback. The function that it returns removes the callback. */
   add (callback: ObservableCallback<M>): () => void {
     this.#callbacks.add(callback)
     return () => { this.#callbacks.delete(callback) }

@@ -14,10 +14,10 @@ export interface ExemplarWrite<T extends string = string> {
   exemplarLabels?: Labels
 }
 
-/** A counter: a number that only grows. A drop-in for prom-client's. */
+/** A counter: a number that only grows. A drop-in for prom-client's Counter. */
 export class Counter<T extends string = string> extends Family<T> {
   readonly type = 'counter'
-  /** The value, and when it began, in seconds since the epoch. */
+  /** The value of a series, and its start time in seconds since the epoch. */
   readonly #numbers = new Pages(Float64Array, 2)
   readonly #bare = new CounterChild(this, [])
 
@@ -27,7 +27,10 @@ export class Counter<T extends string = string> extends Family<T> {
     this.register()
   }
 
-  /** Adds `value`, 1 unless given. @throws TypeError when it is not a finite number, Error when it is negative or a label is unknown */
+  /**
+   * Adds `value`, 1 unless given.
+   * @throws TypeError when the value is not a finite number, Error when it is negative or a label is unknown
+   */
   inc (value?: number | null): void
   inc (labels: Labels<T>, value?: number | null): void
   inc (write: ExemplarWrite<T>): void
@@ -48,7 +51,7 @@ export class Counter<T extends string = string> extends Family<T> {
     this.exemplars.set(place, [exemplarOf(write.exemplarLabels, addend)])
   }
 
-  /** This counter with its labels given: keep it where the same labels are written often. */
+  /** The child of a label set. Keep the child if you often write to that label set. */
   labels (labels: Labels<T>): CounterChild<T>
   labels (...values: LabelValue[]): CounterChild<T>
   labels (...args: Array<LabelValue | Labels<T>>): CounterChild<T> {
@@ -61,7 +64,7 @@ export class Counter<T extends string = string> extends Family<T> {
     if (this.labelNames.length === 0) this.resolve([])
   }
 
-  /** Adds to a place; what to add was checked. */
+  /** Adds to the number at a place. The caller has checked the addend. */
   add (place: number, addend: number): void {
     (this.#numbers.page(place)[this.#numbers.at(place)] as number) += addend
   }
@@ -89,22 +92,25 @@ export class Counter<T extends string = string> extends Family<T> {
   }
 }
 
-/** The types that prom-client declares under its class. */
-// eslint-disable-next-line @typescript-eslint/no-namespace -- a type is inside a class in no other way
+/** The types that prom-client declares inside its class. */
+// eslint-disable-next-line @typescript-eslint/no-namespace -- only a namespace puts a type inside a class
 export namespace Counter {
   export type Internal = CounterChild
 }
 
-/** A counter with its labels given. */
+/** The child of a counter for one label set. */
 export class CounterChild<T extends string = string> extends Child<Counter<T>> {
-  /** Adds `value`, 1 unless given. @throws TypeError when it is not a finite number, Error when it is negative */
+  /**
+   * Adds `value`, 1 unless given.
+   * @throws TypeError when the value is not a finite number, Error when it is negative
+   */
   readonly inc = (value?: number | null): void => {
     const addend = addendOf(value)
     this.family.add(this.place(), addend)
   }
 }
 
-/** What to add. Checked before a series is looked up, so a refused value leaves no trace. */
+/** The number to add. It is checked before the series is looked up, so that a refused value makes no series. */
 function addendOf (value: number | null | undefined): number {
   if (value === undefined || value === null) return 1
   if (!Number.isFinite(value)) throw notANumber('Value', value)

@@ -10,7 +10,7 @@ import type { FamilySnapshot, SeriesSnapshot } from './snapshot.js'
 import type { Aggregator, MetricObject, MetricValue } from './state.js'
 import { SeriesTable } from './table.js'
 
-/** What a family is made from: prom-client's constructor configuration, and `maxSeries`. */
+/** The configuration of a family: prom-client's constructor configuration, and `maxSeries`. */
 export interface FamilyConfig<T extends string = string> {
   name: string
   help: string
@@ -20,15 +20,20 @@ export interface FamilyConfig<T extends string = string> {
   registers?: readonly RegistryLike[] | undefined
   /** Default: 'sum'. */
   aggregator?: Aggregator | undefined
-  /** Called before the values are read, with the family as `this`; a promise is awaited. */
+  /** Called before the values are read, with the family as `this`. A promise is awaited. */
   collect?: (() => void | Promise<void>) | undefined
-  /** Whether observations may carry exemplars, in prom-client's one-object form of the call. Works with any registry. */
+  /**
+   * Whether observations may carry exemplars, in prom-client's one-object form of the call. Works with any registry.
+   */
   enableExemplars?: boolean | undefined
-  /** Label sets this family holds at most; what comes after goes to one series labelled `__overflow__`. Default: 10,000. */
+  /**
+   * The most label sets that this family holds. Writes to further label sets go to one series labelled `__overflow__`.
+   * Default: 10,000.
+   */
   maxSeries?: number | undefined
 }
 
-/** The label value of the series that takes what no longer fits. */
+/** The label value of the overflow series, which takes the writes to label sets that no longer fit. */
 export const OVERFLOW = '__overflow__'
 export const DEFAULT_MAX_SERIES = 10_000
 
@@ -40,33 +45,39 @@ const FAMILY = Symbol.for('fastify-prometheus.family')
 export abstract class Family<T extends string = string> implements SeriesSource {
   abstract readonly type: 'counter' | 'gauge' | 'histogram'
   readonly [FAMILY] = true
-  /** Not read-only: an OpenMetrics registry of prom-client takes `_total` off a counter's name. */
+  /** Not read-only: an OpenMetrics registry of prom-client removes `_total` from a counter's name. */
   name: string
   readonly help: string
-  /** Strings, and not T: a family with more labels is accepted where fewer are wanted, as with prom-client. */
+  /** Strings and not T, as with prom-client: so TypeScript accepts a family with more labels where fewer are wanted. */
   readonly labelNames: readonly string[]
   readonly aggregator: Aggregator
   readonly registers: readonly RegistryLike[]
   readonly enableExemplars: boolean
   readonly maxSeries: number
   readonly collect: (() => void | Promise<void>) | undefined
-  /** Writes whose label set was refused a series of its own. */
+  /** The number of writes whose label set was refused a series of its own. */
   dropped = 0
-  /** Whether it is copied at the same moment as every other family that says so: the numbers of such families must balance on a page. */
+  /**
+   * Whether the family is copied at the same moment as all others with this flag: their numbers must balance on a page.
+   */
   together = false
   epoch = 0
-  /** By place: one, or one a bucket of a histogram. */
+  /**
+   * The exemplars by place: one for a counter, one for each bucket of a histogram, a list with native buckets alone.
+   */
   protected readonly exemplars = new Map<number, Array<Exemplar | undefined>>()
-  /** What computes the numbers when they are read; undefined where they are written. */
+  /** The callbacks that compute the numbers at each read; undefined for a family whose numbers are written. */
   protected readonly callbacks: { run (family: unknown): void } | undefined = undefined
   readonly #series: SeriesTable
-  /** `labelNames` as they were given: what positional values stand for. */
+  /** `labelNames` as they were given: positional values are in this order. */
   readonly #givenNames: readonly string[]
-  /** Whether some label has a name that every object inherits, 'constructor'. */
+  /** Whether some label has a name that every object inherits, such as 'constructor'. */
   readonly #inherits: boolean
   #overflow: number | undefined
 
-  /** @throws Error for a configuration that prom-client refuses, and where a registry holds another metric of that name */
+  /**
+   * @throws Error for a configuration that prom-client refuses, and when a registry holds another metric of that name
+   */
   protected constructor (config: FamilyConfig<T>) {
     if (typeof config !== 'object' || config === null) throw new TypeError('constructor expected a config object')
     if (!config.help) throw new Error('Missing mandatory help parameter')
@@ -82,7 +93,8 @@ export abstract class Family<T extends string = string> implements SeriesSource 
     this.name = config.name
     this.help = helpOf(config.help)
     this.#givenNames = [...labelNames]
-    // A name that is given twice is one label, as with prom-client: a series with it twice would cost the whole page.
+    // A name that is given twice is one label, as with prom-client. With a label twice in a series, a scraper would
+    // lose the whole page.
     this.labelNames = [...new Set(labelNames)]
     this.#inherits = labelNames.some((name) => name in Object.prototype)
     this.aggregator = config.aggregator ?? 'sum'
@@ -96,7 +108,7 @@ export abstract class Family<T extends string = string> implements SeriesSource 
     }
   }
 
-  /** The last step of a subclass' constructor: a registry may read a metric as soon as it has it. */
+  /** The last step of a subclass' constructor: a registry may read a metric as soon as it holds it. */
   protected register (): void {
     for (const registry of this.registers) registry.registerMetric(this as never)
   }
@@ -106,14 +118,14 @@ export abstract class Family<T extends string = string> implements SeriesSource 
     return this.#series
   }
 
-  /** How many label sets there are. */
+  /** The number of label sets. */
   get size (): number {
     return this.#series.size
   }
 
-  /** Label values as an object, in the order of `labelNames`, without those that are not there. */
+  /** Label values as an object, in the order of `labelNames`. Undefined values are left out. */
   labelsOf (values: ReadonlyArray<LabelValue | undefined>): Labels {
-    // Assigned, `__proto__` would be no label.
+    // An assignment to `__proto__` would set no label.
     if (this.#inherits) return Object.fromEntries(this.labelNames.map((name, i) => [name, values[i]] as const).filter(([, value]) => value !== undefined)) as Labels
     const labels: Labels = {}
     for (let i = 0; i < this.labelNames.length; i++) {
@@ -123,7 +135,7 @@ export abstract class Family<T extends string = string> implements SeriesSource 
     return labels
   }
 
-  /** The place of a label set, made where there is none; that of the overflow series where there may be no more. */
+  /** The place of a label set, made if there is none. If the family is full, the place of the overflow series. */
   resolve (values: ReadonlyArray<LabelValue | undefined>): number {
     const known = this.#series.get(values)
     if (known !== undefined) return known
@@ -136,12 +148,12 @@ export abstract class Family<T extends string = string> implements SeriesSource 
     return this.#overflow
   }
 
-  /** Whether a label's value came in two forms, 200 and '200'. */
+  /** Whether a label's value came in two forms, such as 200 and '200'. */
   protected get mixed (): boolean {
     return this.#series.mixed
   }
 
-  /** Shows a series with its label values in the form they have here. */
+  /** Shows a series with its label values in the form that is given here. */
   protected show (place: number, values: ReadonlyArray<LabelValue | undefined>): void {
     if (!this.isOverflow(place)) this.#series.show(place, values)
   }
@@ -150,12 +162,12 @@ export abstract class Family<T extends string = string> implements SeriesSource 
     return place === this.#overflow
   }
 
-  /** What two families of one name must agree on to be one. */
+  /** The shape as text, such as 'gauge(method)'. Two families of one name are the same if their shapes are equal. */
   shape (): string {
     return `${this.type}(${this.labelNames.join(', ')})`
   }
 
-  /** Removes one label set; a child that holds it starts again from zero at its next write. */
+  /** Removes one label set. A child of that label set starts again from zero at its next write. */
   remove (labels: Labels<T>): void
   remove (...values: LabelValue[]): void
   remove (...args: Array<LabelValue | Labels<T>>): void {
@@ -174,14 +186,14 @@ export abstract class Family<T extends string = string> implements SeriesSource 
     this.#overflow = undefined
   }
 
-  /** The state as prom-client's registries and `getMetricsAsJSON()` read it, after `collect`. */
+  /** The state, after `collect`, in the form that prom-client's registries and `getMetricsAsJSON()` read. */
   get (): Promise<MetricObject<MetricValue<T>>>
   /**
-   * No call is of this form: it is there so that the classes of prom-client's relatives accept ours. The labels that these declare are a type which
-   * depends on T in a way that only `never` fits.
+   * No call uses this overload. With it, the classes of prom-client's relatives accept ours: they declare labels whose
+   * type depends on T in such a way that only `never` fits.
    */
   get (): Promise<MetricObject<{ value: number, labels: never, metricName?: string }>>
-  // Again, for `ReturnType` reads the last.
+  // Declared again, because `ReturnType` reads the last overload.
   get (): Promise<MetricObject<MetricValue<T>>>
   async get (): Promise<MetricObject<MetricValue<T>>> {
     const collected = this.collected()
@@ -215,12 +227,12 @@ export abstract class Family<T extends string = string> implements SeriesSource 
     return this.collect?.()
   }
 
-  /** Makes a place ready, with zeros. */
+  /** Prepares a place, with zeros. */
   protected abstract zeroAt (place: number): void
 
   protected abstract valuesIn (place: number, labels: Labels): Array<MetricValue<T>>
 
-  /** Reads series from a copy of their numbers as they are now. */
+  /** A function that reads series from a copy of their numbers. The copy has the numbers as they are now. */
   protected abstract reader (): (place: number, labels: readonly LabelPair[]) => SeriesSnapshot
 
   /** The upper bounds of a histogram. */
@@ -228,7 +240,7 @@ export abstract class Family<T extends string = string> implements SeriesSource 
     return []
   }
 
-  /** Whether the numbers are computed when they are read. */
+  /** Whether the numbers are computed at each read. */
   get computed (): boolean {
     return this.callbacks !== undefined
   }
@@ -239,7 +251,7 @@ export abstract class Family<T extends string = string> implements SeriesSource 
     this.callbacks.run(this)
   }
 
-  /** The exemplars as they are now; undefined where there is none. */
+  /** A copy of the exemplars as they are now; undefined if there are none. */
   protected copyOfExemplars (): ReadonlyMap<number, ReadonlyArray<Exemplar | undefined>> | undefined {
     if (this.exemplars.size === 0) return undefined
     const copy = new Map<number, ReadonlyArray<Exemplar | undefined>>()
@@ -252,14 +264,14 @@ export abstract class Family<T extends string = string> implements SeriesSource 
     const all: V[] = []
     for (const { values, place } of this.#series) all.push(...valuesIn(place, this.labelsOf(values)))
     const { help, name, type, aggregator } = this
-    // The keys in prom-client's order, for text that is compared.
+    // The keys are in prom-client's order, so that comparing the two as text finds no difference.
     const names = type === 'histogram' ? { name, help } : { help, name }
-    // The declared type is one that no value has; see there.
+    // No value has the declared type; MetricObject tells why.
     return { ...names, type, values: all, aggregator } as unknown as MetricObject<V>
   }
 
   /**
-   * Label values in the order of `labelNames`, from what a caller of `labels(...)` or `remove(...)` gave.
+   * Label values in the order of `labelNames`, from the arguments of `labels(...)` or `remove(...)`.
    * @throws Error for a label that the family does not have, or for too few or too many values
    */
   protected valuesOf (args: ReadonlyArray<LabelValue | Labels<T>>): Array<LabelValue | undefined> {
@@ -290,13 +302,13 @@ export abstract class Family<T extends string = string> implements SeriesSource 
   }
 }
 
-/** Whether it is a family of this package, of whichever copy. */
+/** Whether a value is a family of this package, made by any loaded copy of it. */
 export function isFamily (value: unknown): value is Family {
   return typeof value === 'object' && value !== null && (value as Partial<Family>)[FAMILY] === true
 }
 
 /**
- * The family of that name in a registry, made where there is none: what makes registering twice safe.
+ * The family of that name in a registry, made if there is none. This makes it safe to register twice.
  * @throws MetricsError FP_ERR_METRIC_CONFLICT when the registry holds something else under that name
  */
 export function familyIn<F extends Family, C extends FamilyConfig> (registry: RegistryLike, config: C, Type: new (config: C) => F): F {

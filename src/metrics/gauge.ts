@@ -7,7 +7,7 @@ import { Child, notANumber } from './series.js'
 import type { SeriesSnapshot } from './snapshot.js'
 import type { MetricValue } from './state.js'
 
-/** A gauge: a number that goes up and down. A drop-in for prom-client's. */
+/** A gauge: a number that goes up and down. A drop-in for prom-client's Gauge. */
 export class Gauge<T extends string = string> extends Family<T> {
   readonly type = 'gauge'
   readonly #numbers = new Pages(Float64Array, 1)
@@ -38,7 +38,7 @@ export class Gauge<T extends string = string> extends Family<T> {
     this.add(this.resolve(this.valuesFrom(first)), delta)
   }
 
-  /** Takes `value` away, 1 unless given. */
+  /** Subtracts `value`, 1 unless given. */
   dec (value?: number): void
   dec (labels: Labels<T>, value?: number): void
   dec (first?: Labels<T> | number, value = 1): void {
@@ -46,13 +46,13 @@ export class Gauge<T extends string = string> extends Family<T> {
     this.inc(first, -value)
   }
 
-  /** Sets it to now, in seconds since the epoch. */
+  /** Sets the gauge to the current time, in seconds since the epoch. */
   setToCurrentTime (labels?: Labels<T>): void {
     if (labels === undefined) this.#bare.setToCurrentTime()
     else this.set(labels, Date.now() / 1000)
   }
 
-  /** Starts a timer; the function it returns sets the gauge to the seconds since, and returns them. */
+  /** Starts a timer. The function that it returns sets the gauge to the seconds since the start, and returns them. */
   startTimer (labels?: Labels<T>): (endLabels?: Labels<T>) => number {
     const clock = startClock()
     return (endLabels) => {
@@ -62,7 +62,7 @@ export class Gauge<T extends string = string> extends Family<T> {
     }
   }
 
-  /** This gauge with its labels given: keep it where the same labels are written often. */
+  /** The child of a label set. Keep the child if you often write to that label set. */
   labels (labels: Labels<T>): GaugeChild<T>
   labels (...values: LabelValue[]): GaugeChild<T>
   labels (...args: Array<LabelValue | Labels<T>>): GaugeChild<T> {
@@ -75,18 +75,21 @@ export class Gauge<T extends string = string> extends Family<T> {
     if (this.labelNames.length === 0) this.resolve([])
   }
 
-  /** Sets a place; the value was checked. @param values its labels: what a gauge shows is how they were given when it was set last */
+  /**
+   * Sets the number at a place. The caller has checked the value.
+   * @param values the label values as they were given: a gauge shows its labels in the form of the last `set`
+   */
   put (place: number, value: number, values: ReadonlyArray<LabelValue | undefined>): void {
     this.#numbers.page(place)[this.#numbers.at(place)] = value
     if (this.mixed) this.show(place, values)
   }
 
-  /** Adds to a place; what to add was checked. */
+  /** Adds to the number at a place. The caller has checked the addend. */
   add (place: number, addend: number): void {
     (this.#numbers.page(place)[this.#numbers.at(place)] as number) += addend
   }
 
-  /** Raises a place to a number; the number was checked. */
+  /** Raises the number at a place to `to`, if it is lower. The caller has checked `to`. */
   raise (place: number, to: number): void {
     const page = this.#numbers.page(place)
     const at = this.#numbers.at(place)
@@ -110,13 +113,13 @@ export class Gauge<T extends string = string> extends Family<T> {
   }
 }
 
-/** The types that prom-client declares under its class. */
-// eslint-disable-next-line @typescript-eslint/no-namespace -- a type is inside a class in no other way
+/** The types that prom-client declares inside its class. */
+// eslint-disable-next-line @typescript-eslint/no-namespace -- only a namespace puts a type inside a class
 export namespace Gauge {
   export type Internal<T extends string> = GaugeChild<T>
 }
 
-/** A gauge with its labels given. */
+/** The child of a gauge for one label set. */
 export class GaugeChild<T extends string = string> extends Child<Gauge<T>> {
   /** Adds `value`, 1 unless given. */
   readonly inc = (value = 1): void => {
@@ -124,7 +127,7 @@ export class GaugeChild<T extends string = string> extends Child<Gauge<T>> {
     this.family.add(this.place(), delta)
   }
 
-  /** Takes `value` away, 1 unless given. */
+  /** Subtracts `value`, 1 unless given. */
   readonly dec = (value = 1): void => {
     const delta = numberOf('Delta', -value)
     this.family.add(this.place(), delta)
@@ -136,12 +139,15 @@ export class GaugeChild<T extends string = string> extends Child<Gauge<T>> {
     this.family.put(this.place(), number, this.values)
   }
 
-  /** Sets it to now, in seconds since the epoch. */
+  /** Sets the gauge to the current time, in seconds since the epoch. */
   readonly setToCurrentTime = (): void => {
     this.family.put(this.place(), Date.now() / 1000, this.values)
   }
 
-  /** Starts a timer; the function it returns sets the gauge, with labels known only then, to the seconds since, and returns them. */
+  /**
+   * Starts a timer. The function that it returns sets the gauge to the seconds since the start, and returns them. Pass
+   * it labels that are known only at the end.
+   */
   readonly startTimer = (): (endLabels?: Labels<T>) => number => {
     const clock = startClock()
     return (endLabels) => {
@@ -153,7 +159,7 @@ export class GaugeChild<T extends string = string> extends Child<Gauge<T>> {
   }
 }
 
-/** Checked before a series is looked up, so a refused value leaves no trace. */
+/** A number from a caller. It is checked before the series is looked up, so that a refused value makes no series. */
 function numberOf (what: string, value: unknown): number {
   if (typeof value !== 'number') throw notANumber(what, value)
   return value

@@ -1,6 +1,7 @@
 /**
- * What a page says of a metric, from what its owner gave: prom-client takes anything there. It never throws, for a help is never worth a metric.
- * @returns the text; of what is none, what JavaScript makes of it, or nothing where it can make nothing
+ * The help text of a metric, from the value that the metric's owner gave: prom-client accepts any value there. It never
+ * throws, because a bad help text is no reason to lose a metric.
+ * @returns the given text; for any other value its string form, or '' when it has none
  */
 export function helpOf (given: unknown): string {
   if (typeof given === 'string') return given

@@ -16,33 +16,39 @@ import type { MetricObject, MetricValue, PromValue } from './state.js'
 
 const DEFAULT_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
-/** What a histogram is made from. */
+/** The configuration of a histogram. */
 export interface HistogramConfig<T extends string = string> extends FamilyConfig<T> {
-  /** Upper bounds, growing; +Inf is there without being named. None with `native` is a histogram with native buckets alone. Default: prom-client's, .005 to 10. */
+  /**
+   * Upper bounds in growing order. The +Inf bucket is always there and need not be named. An empty array together with
+   * `native` makes a histogram with native buckets alone. Default: prom-client's, .005 to 10.
+   */
   buckets?: readonly number[] | undefined
-  /** Native buckets beside the others: exponential ones, made as values come, which protobuf and OpenMetrics 2.0 have. Default: none. */
+  /**
+   * Native buckets, beside the classic ones. They are exponential and are made as values come. Pages in protobuf and
+   * OpenMetrics 2.0 have them. Default: none.
+   */
   native?: NativeConfig | undefined
 }
 
 /**
- * A histogram: how many observations fell under each bound, and their sum. A drop-in for prom-client's.
+ * A histogram: how many observations fell under each bound, and their sum. A drop-in for prom-client's Histogram.
  *
- * A series is a sum, and for each bucket its own count, not yet added up; so one observation writes two numbers,
- * and the count is always what the buckets add up to.
+ * A series keeps a sum, and for each bucket its own count, not yet added up. So one observation writes two numbers, and
+ * the count of a series always equals the sum of its buckets.
  */
 export class Histogram<T extends string = string> extends Family<T> {
   readonly type = 'histogram'
   /** Upper bounds without +Inf. */
   readonly buckets: readonly number[]
   readonly #bounds: Float64Array
-  /** The sum, and when it began, in seconds since the epoch. */
+  /** The sum of a series, and its start time in seconds since the epoch. */
   readonly #sums = new Pages(Float64Array, 2)
   readonly #counts: BucketCounts
   readonly #settings: NativeSettings | undefined
   readonly #native: NativeCounts | undefined
   readonly #bare: HistogramChild<T>
 
-  /** @throws RangeError when the buckets are not growing numbers, or those of `native` out of range */
+  /** @throws RangeError when the buckets are not growing finite numbers, or a number of `native` is out of range */
   constructor (config: HistogramConfig<T> & ThisType<Histogram<T>>) {
     const buckets = [...(config?.buckets ?? DEFAULT_BUCKETS)]
     if (buckets.at(-1) === Infinity) buckets.pop()
@@ -61,12 +67,12 @@ export class Histogram<T extends string = string> extends Family<T> {
     this.register()
   }
 
-  /** Observes a value. @throws TypeError when it is not a finite number, Error when a label is unknown */
+  /** Observes a value. @throws TypeError when the value is not a finite number, Error when a label is unknown */
   observe (value: number): void
   observe (labels: Labels<T>, value: number): void
   observe (write: ExemplarWrite<T>): void
   observe (first: Labels<T> | ExemplarWrite<T> | number, value?: number): void {
-    // Labels that are undefined are no labels: prom-client observes the second argument then.
+    // If the labels are undefined, prom-client observes the second argument, without labels.
     if (typeof first !== 'object' || first === null) return this.#bare.observe(first ?? value as number)
     if (!this.enableExemplars) return this.record(this.#placeFor(first as Labels<T>, value), value as number)
     const write = first as ExemplarWrite<T>
@@ -77,7 +83,7 @@ export class Histogram<T extends string = string> extends Family<T> {
     this.illustrate(place, write.value as number, write.exemplarLabels)
   }
 
-  /** Starts a timer; the function it returns observes the seconds since, and returns them. */
+  /** Starts a timer. The function that it returns observes the seconds since the start, and returns them. */
   startTimer (labels?: Labels<T>, exemplarLabels?: Labels): (endLabels?: Labels<T>, endExemplarLabels?: Labels) => number {
     const clock = startClock()
     return (endLabels, endExemplarLabels) => {
@@ -89,7 +95,7 @@ export class Histogram<T extends string = string> extends Family<T> {
     }
   }
 
-  /** Shows a label set with nothing observed yet, or puts it back to that. */
+  /** Sets a label set to zero observations. It is shown from then on, even if nothing was observed yet. */
   zero (labels: Labels<T> = {} as Labels<T>): void {
     const values = this.valuesFrom(labels)
     const place = this.resolve(values)
@@ -99,14 +105,14 @@ export class Histogram<T extends string = string> extends Family<T> {
     this.exemplars.delete(place)
   }
 
-  /** This histogram with its labels given: keep it where the same labels are observed often. */
+  /** The child of a label set. Keep the child if you often observe with that label set. */
   labels (labels: Labels<T>): HistogramChild<T>
   labels (...values: LabelValue[]): HistogramChild<T>
   labels (...args: Array<LabelValue | Labels<T>>): HistogramChild<T> {
     return new HistogramChild(this, this.valuesOf(args))
   }
 
-  /** The state in the form that prom-client's registries print, with the labels of a series given once. */
+  /** The state in the form that prom-client's registries print. The labels of a series are given once in it. */
   async getForPromString (): Promise<MetricObject<PromValue>> {
     const collected = this.collected()
     if (collected !== undefined) await collected
@@ -124,14 +130,17 @@ export class Histogram<T extends string = string> extends Family<T> {
     return `${super.shape()} with ${[...classic, ...native].join(' and ')}`
   }
 
-  /** Adds one observation to a place; the value was checked. */
+  /** Adds one observation to the numbers at a place. The caller has checked the value. */
   record (place: number, value: number): void {
     (this.#sums.page(place)[this.#sums.at(place)] as number) += value
     this.#counts.increment(place, this.#bucketOf(value))
     this.#native?.add(place, value)
   }
 
-  /** Keeps a value that was observed in a place as an exemplar: as the one of its bucket, or, without classic buckets, among those of the series. The labels were checked. */
+  /**
+   * Keeps an observed value of a place as an exemplar: as the exemplar of its bucket or, without classic buckets, among
+   * the exemplars of the series. The caller has checked the labels.
+   */
   illustrate (place: number, value: number, exemplarLabels: Labels): void {
     const exemplars = this.exemplars.get(place) ?? []
     const exemplar = exemplarOf(exemplarLabels, value)
@@ -141,8 +150,9 @@ export class Histogram<T extends string = string> extends Family<T> {
   }
 
   /**
-   * The state as it is now. A series whose native buckets have become wider than they were starts anew after that, where it is old enough: what a scraper has
-   * read is all that there was. Its count, sum and classic buckets start anew with them, as the formats want it.
+   * The state as it is now. After that, a series whose native buckets have become wider than they were starts again
+   * from zero, if it is old enough. Nothing is lost: the snapshot has all that the series has counted. Its count, sum
+   * and classic buckets start again too, as the formats require.
    */
   override snapshot (shared?: readonly LabelPair[]): FamilySnapshot {
     const snapshot = super.snapshot(shared)
@@ -168,7 +178,7 @@ export class Histogram<T extends string = string> extends Family<T> {
     return (place, labels) => {
       const page = sums.page(place)
       const at = sums.at(place)
-      // Written out, for a spread took a quarter of the time of a whole page.
+      // Every field is written out: an object spread took a quarter of the time of a whole page.
       const carried = counts.carriedOf(place)
       const buckets = { counts: carried ?? counts.page(place), at: carried === undefined ? counts.at(place) : 0, exemplars: exemplars?.get(place), native: native?.[place] }
       return { labels, created: page[at + 1], value: page[at] as number, exemplar: undefined, buckets, quantiles: undefined }
@@ -186,7 +196,10 @@ export class Histogram<T extends string = string> extends Family<T> {
     this.#native?.zero(place)
   }
 
-  /** The exemplars as they are now, without expired ones: the traces of native histograms are looked up long after a bucket was last hit. */
+  /**
+   * The exemplars as they are now, without the expired ones. With native histograms, traces are looked up long after a
+   * bucket was last hit, and the trace of an old exemplar may be gone.
+   */
   #freshExemplars (): ReadonlyMap<number, ReadonlyArray<Exemplar | undefined>> | undefined {
     if (this.exemplars.size === 0) return undefined
     const now = Date.now() / 1000
@@ -198,7 +211,10 @@ export class Histogram<T extends string = string> extends Family<T> {
     return fresh
   }
 
-  /** The bounds are few and most values small, so a straight search beats a binary one. */
+  /**
+   * The number of the bucket that counts a value. The bounds are few and most values are small, so a linear search
+   * beats a binary one.
+   */
   #bucketOf (value: number): number {
     const bounds = this.#bounds
     let bucket = 0
@@ -206,7 +222,7 @@ export class Histogram<T extends string = string> extends Family<T> {
     return bucket
   }
 
-  /** The place to observe in; looked up only for a value that can be observed, so a refused one leaves no trace. */
+  /** The place of a label set. The value is checked first, so that a refused value makes no series. */
   #placeFor (labels: Labels<T>, value: number | undefined): number {
     const values = this.valuesFrom(labels)
     if (!Number.isFinite(value)) throw notANumber('Value', value)
@@ -225,7 +241,7 @@ export class Histogram<T extends string = string> extends Family<T> {
     const count = value + this.#counts.countOf(place, beyond)
     const sum = this.#sums.page(place)[this.#sums.at(place)] as number
     lines.push(
-      // prom-client has no null in this bucket.
+      // With exemplars enabled, prom-client gives this bucket undefined and not null if it has no exemplar.
       { labels: { le: '+Inf' }, sharedLabels, value: count, metricName: bucketName, exemplar: this.enableExemplars ? exemplars?.[beyond] : null },
       { labels: {}, sharedLabels, value: sum, metricName: `${this.name}_sum`, exemplar: undefined },
       { labels: {}, sharedLabels, value: count, metricName: `${this.name}_count`, exemplar: undefined }
@@ -234,25 +250,26 @@ export class Histogram<T extends string = string> extends Family<T> {
   }
 }
 
-/** The types that prom-client declares under its class. */
-// eslint-disable-next-line @typescript-eslint/no-namespace -- a type is inside a class in no other way
+/** The types that prom-client declares inside its class. */
+// eslint-disable-next-line @typescript-eslint/no-namespace -- only a namespace puts a type inside a class
 export namespace Histogram {
   export type Internal<T extends string> = HistogramChild<T>
   export type Config = Pick<HistogramConfig, 'buckets'>
 }
 
-/** Observes a value in a child. */
+/** The type of a child's `observe`. */
 interface Observe {
   /** @throws TypeError when the value is not a finite number */
   (value: number): void
   /**
-   * @param exemplarLabels what led to the value, a trace's labels; they are not copied. What is no label set, or longer than 128 characters, is left out:
-   * a child is passed as a callback too, and gets beside the value whatever its caller has. So is all of it where there is a third argument.
+   * @param exemplarLabels the labels of the value's exemplar, such as those of a trace; they are not copied. They are
+   * ignored if they are no label set or longer than 128 characters, or if there is a third argument: `observe` may be
+   * passed as a callback, and then its caller may add arguments of its own.
    */
   (value: number, exemplarLabels: Labels | undefined): void
 }
 
-/** A histogram with its labels given. */
+/** The child of a histogram for one label set. */
 export class HistogramChild<T extends string = string> extends Child<Histogram<T>> {
   readonly observe: Observe = (value: number, exemplarLabels?: Labels, more?: unknown): void => {
     if (!Number.isFinite(value)) throw notANumber('Value', value)
@@ -261,7 +278,10 @@ export class HistogramChild<T extends string = string> extends Child<Histogram<T
     if (typeof exemplarLabels === 'object' && more === undefined && isExemplarLabels(exemplarLabels)) this.family.illustrate(place, value, exemplarLabels)
   }
 
-  /** Starts a timer; the function it returns observes the seconds since, with labels known only then, and returns them. */
+  /**
+   * Starts a timer. The function that it returns observes the seconds since the start, and returns them. Pass it labels
+   * that are known only at the end.
+   */
   readonly startTimer = (): (endLabels?: Labels<T>) => number => {
     const clock = startClock()
     return (endLabels) => {

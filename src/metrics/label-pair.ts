@@ -1,9 +1,12 @@
 import { wellFormed } from './unicode.js'
 
-/** A label with its value: one object for all series of a snapshot that have it, so that an encoder makes its bytes once. */
+/**
+ * A label with its value. All series of a snapshot that have this label and value share one object, so that an encoder
+ * makes its bytes once.
+ */
 export class LabelPair {
   readonly name: string
-  /** As UTF-8 can have it. */
+  /** The value, in a form that UTF-8 can encode. */
   readonly value: string
   #text: string | undefined
   #bytes: Uint8Array | undefined
@@ -13,7 +16,10 @@ export class LabelPair {
     this.value = wellFormed(value)
   }
 
-  /** `method="GET"`, as both text formats have it: backslash, quote and line feed escaped (OpenMetrics 1.0, "Escaping"). */
+  /**
+   * The pair as the text formats write it, `method="GET"`. Backslash, quote and line feed are escaped (OpenMetrics 1.0,
+   * "Escaping").
+   */
   get text (): string {
     this.#text ??= `${this.name}="${escaped(this.value)}"`
     return this.#text
@@ -26,7 +32,10 @@ export class LabelPair {
   }
 }
 
-/** The labels as a scraper tells series apart by them: in any order, and an empty one is none. */
+/**
+ * A key that is equal for labels that are the same to a scraper: the order of labels does not matter, and an empty
+ * label is no label.
+ */
 export function labelsKey (labels: readonly LabelPair[]): string {
   return labels.filter(({ value }) => value !== '').map(({ text }) => text).sort().join()
 }

@@ -1,22 +1,22 @@
 import { inspect } from 'node:util'
 
-/** A label's value: written as its string, shown as it was given. */
+/** A label's value. Pages have it as a string; `get()` and the like show it as it was given. */
 export type LabelValue = string | number
 
-/** Labels as an object. A name left out, or undefined, is a label the series does not carry. */
+/** Labels as an object. A name that is left out, or is undefined, is a label that the series does not have. */
 export type Labels<T extends string = string> = Partial<Record<T, LabelValue>>
 
 const METRIC_NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/
 const LABEL_NAME = /^[a-zA-Z_][a-zA-Z0-9_]*$/
-/** The label that Prometheus keeps a metric's name in: a series that has one itself costs the whole page. */
+/** The label in which Prometheus keeps a metric's name. A scraper loses the whole page if a series has it itself. */
 export const NAME_LABEL = '__name__'
 
-/** Whether Prometheus takes it as a metric's name (https://prometheus.io/docs/concepts/data_model/). */
+/** Whether Prometheus accepts a value as a metric's name (https://prometheus.io/docs/concepts/data_model/). */
 export function isMetricName (name: unknown): name is string {
   return typeof name === 'string' && METRIC_NAME.test(name)
 }
 
-/** Whether Prometheus takes it as a label's name. */
+/** Whether Prometheus accepts a value as a label's name. */
 export function isLabelName (name: unknown): name is string {
   return typeof name === 'string' && LABEL_NAME.test(name)
 }

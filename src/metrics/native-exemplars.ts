@@ -1,12 +1,16 @@
 import type { Exemplar } from './exemplar.js'
 
-/** Exemplars that a series has at most, and seconds for which it shows one: client_golang's defaults (its prometheus/histogram.go, NativeHistogramExemplarTTL). */
+/**
+ * The most exemplars of a series, and the seconds for which a series shows an exemplar: client_golang's defaults (its
+ * prometheus/histogram.go, NativeHistogramExemplarTTL).
+ */
 const MOST = 10
 const LIFETIME = 300
 
 /**
- * Adds an exemplar to those of a series without classic buckets, which are in the order of their values. Where there are too many, an expired one goes, or else
- * the older of the two whose values are closest to each other: so they stay spread over the whole range.
+ * Adds an exemplar to the exemplars of a series without classic buckets, which are in the order of their values. If
+ * there are too many, an expired exemplar is removed, or else the older of the two exemplars with the closest values.
+ * So the exemplars stay spread over the whole range of values.
  */
 export function addSpread (exemplars: Exemplar[], added: Exemplar): void {
   let at = exemplars.length
@@ -15,7 +19,7 @@ export function addSpread (exemplars: Exemplar[], added: Exemplar): void {
   if (exemplars.length > MOST) exemplars.splice(leastUseful(exemplars, added.timestamp), 1)
 }
 
-/** Whether an exemplar is still shown: the trace of an old one may be gone. @param now seconds since the epoch */
+/** Whether an exemplar is still shown: the trace of an old exemplar may be gone. @param now seconds since the epoch */
 export function isFresh (exemplar: Exemplar | undefined, now: number): exemplar is Exemplar {
   return exemplar !== undefined && now - exemplar.timestamp < LIFETIME
 }
@@ -39,7 +43,7 @@ function timeOf (exemplars: readonly Exemplar[], i: number): number {
   return (exemplars[i] as Exemplar).timestamp
 }
 
-/** Where a value lies among native buckets, which are as wide as their values are large. */
+/** The position of a value among native buckets, whose width grows with their values. */
 function positionOf (exemplars: readonly Exemplar[], i: number): number {
   const { value } = exemplars[i] as Exemplar
   return value === 0 ? 0 : Math.sign(value) * Math.max(Math.log2(Math.abs(value)) + 129, 1)

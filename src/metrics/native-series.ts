@@ -2,19 +2,22 @@ import { MIN_SCHEMA, NativeScale } from './native-scale.js'
 import { NativeWindow } from './native-window.js'
 import type { NativeBuckets, NativeSnapshot } from './snapshot.js'
 
-/** Buckets from the first populated one to the last, at most: a few far from the rest must not take megabytes. 16 powers of two at the finest schema. */
+/**
+ * The most buckets from the first populated one to the last: a few far values must not take megabytes. At the finest
+ * schema these buckets span 16 powers of two.
+ */
 const MAX_LENGTH = 4096
 
-/** What a histogram's native buckets are made from, checked. */
+/** The checked settings of a histogram's native buckets. */
 export interface NativeSettings {
   readonly schema: number
   readonly maxBuckets: number
   readonly zeroThreshold: number
-  /** Seconds. */
+  /** The age in seconds at which a series with widened buckets starts again. */
   readonly resetAfter: number
 }
 
-/** In place of buckets that a snapshot has: nothing is ever written to it. */
+/** Stands in for buckets that a snapshot holds. Nothing is ever written to it. */
 const NONE = new NativeWindow()
 
 /** The native buckets of one series as they were at one moment. */
@@ -41,8 +44,8 @@ class NativeState implements NativeSnapshot {
 }
 
 /**
- * The native buckets of one series. Where its observations would populate more buckets than it may have, they all become twice as wide,
- * so its schema is what it began with or less.
+ * The native buckets of one series. When an observation would populate more buckets than the series may have, all its
+ * buckets become twice as wide. So its schema is the one that it began with, or a lower one.
  */
 export class NativeSeries {
   readonly #settings: NativeSettings
@@ -52,7 +55,7 @@ export class NativeSeries {
   negative = new NativeWindow()
   zeroCount = 0
   #populated = 0
-  /** What a snapshot has since the last observation. */
+  /** The state that snapshots have shared since the last observation; undefined if there was no snapshot since. */
   #shared: NativeState | undefined
 
   constructor (settings: NativeSettings) {
@@ -61,7 +64,10 @@ export class NativeSeries {
     this.scale = NativeScale.of(settings.schema)
   }
 
-  /** Counts a finite value. The usual case is that its bucket is there; all else is apart, so that this stays small enough for the compiler to inline. */
+  /**
+   * Counts a finite value. Usually its bucket is populated already. Another method has all other cases, so that this
+   * one stays small enough for the compiler to inline.
+   */
   add (value: number): void {
     if (value > this.#zeroThreshold) {
       const { counts, start } = this.positive
@@ -78,13 +84,13 @@ export class NativeSeries {
   }
 
   /**
-   * The state as it is now, which nothing that is written later changes. It is not copied here but by the next observation, if there is one: thousands of series
-   * are read at one moment.
+   * The state as it is now; later writes do not change it. The buckets are not copied here but by the next observation,
+   * if there is one: a scrape reads thousands of series at one moment.
    */
   share (): NativeSnapshot {
     if (this.#shared === undefined) {
       this.#shared = new NativeState(this, this.#zeroThreshold)
-      // Without buckets, the usual case of add() is none, and asks no question more.
+      // With no buckets here, the usual case of add() never applies, so add() needs no check for a shared state.
       this.positive = NONE
       this.negative = NONE
     }
@@ -108,7 +114,8 @@ export class NativeSeries {
       const index = this.scale.indexOf(magnitude)
       const populated = window.has(index)
       const fits = populated || (this.#populated < this.#settings.maxBuckets && window.lengthWith(index) <= MAX_LENGTH)
-      // The coarsest schema has 132 buckets of a sign for all floats there are, 72 for those beyond the default threshold.
+      // For each sign, the coarsest schema has 132 buckets for all floats, and 72 for those beyond the default
+      // threshold.
       if (fits || this.scale.schema === MIN_SCHEMA) {
         window.add(index, 1)
         if (!populated) this.#populated++
@@ -122,6 +129,6 @@ export class NativeSeries {
     this.scale = NativeScale.of(this.scale.schema - 1)
     this.positive = this.positive.widened()
     this.negative = this.negative.widened()
-    this.#populated = this.positive.populated() + this.negative.populated()
+    this.#populated = this.positive.countPopulated() + this.negative.countPopulated()
   }
 }

@@ -1,19 +1,21 @@
 import type { NativeBuckets } from './snapshot.js'
 
 const EMPTY = new Float64Array(0)
-/** Buckets that a first observation makes room for; later there is a quarter more than needed. */
+/**
+ * The number of buckets that the first observation makes room for. Later there is room for a quarter more than needed.
+ */
 const FIRST_ROOM = 16
 
-/** The counts of neighbouring buckets, from the first populated one to the last, and some room around them. */
+/** The counts of neighbouring buckets, from the first populated one to the last, with some spare room around them. */
 export class NativeWindow {
-  /** By bucket, from bucket `start` on. Counts are whole and exact to 2^53. */
+  /** The counts by bucket, from bucket `start` on. They are whole numbers and exact up to 2^53. */
   counts: Float64Array = EMPTY
   start = 0
-  /** The first and the last bucket that is populated; none is while `last` is less than `first`. */
+  /** The first and the last populated bucket. No bucket is populated while `last` is less than `first`. */
   first = 0
   last = -1
 
-  /** How many buckets there are from the first populated one to the last. */
+  /** The number of buckets from the first populated one to the last. */
   get length (): number {
     return this.last - this.first + 1
   }
@@ -22,7 +24,7 @@ export class NativeWindow {
     return (this.counts[index - this.start] ?? 0) > 0
   }
 
-  /** How many buckets there were if this one was populated too. */
+  /** The length if this bucket were populated too. */
   lengthWith (index: number): number {
     return this.length === 0 ? 1 : Math.max(this.last, index) - Math.min(this.first, index) + 1
   }
@@ -37,7 +39,7 @@ export class NativeWindow {
     ;(this.counts[index - this.start] as number) += count
   }
 
-  /** The same counts, to be written to apart from these. */
+  /** A copy. Writes to the copy do not change this window. */
   copy (): NativeWindow {
     const copy = new NativeWindow()
     copy.counts = this.counts.slice()
@@ -47,19 +49,18 @@ export class NativeWindow {
     return copy
   }
 
-  /** The buckets from the first populated one to the last: these counts, not a copy. */
+  /** The buckets from the first populated one to the last. Their counts are a view of these, not a copy. */
   buckets (): NativeBuckets {
     return { offset: this.first, counts: this.counts.subarray(this.first - this.start, this.last - this.start + 1) }
   }
 
-  /** How many buckets are populated. */
-  populated (): number {
+  countPopulated (): number {
     let populated = 0
     for (const count of this.counts) if (count > 0) populated++
     return populated
   }
 
-  /** The same counts in buckets twice as wide: bucket i and the one before it become bucket i / 2, where i is even. */
+  /** The same counts in buckets twice as wide: for each even i, buckets i - 1 and i become bucket i / 2. */
   widened (): NativeWindow {
     const widened = new NativeWindow()
     if (this.length === 0) return widened
@@ -74,7 +75,10 @@ export class NativeWindow {
     return widened
   }
 
-  /** Room from `first` to `last`, and spare room on the side of `wanted`: what grows there is likely to grow on. */
+  /**
+   * Makes room from `first` to `last`, and spare room on the side of `wanted`: a window that grows to one side is
+   * likely to grow further to that side.
+   */
   #makeRoom (first: number, last: number, wanted: number): void {
     const length = last - first + 1
     const room = Math.max(FIRST_ROOM, length + (length >> 2))

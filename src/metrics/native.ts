@@ -3,45 +3,52 @@ import { MAX_SCHEMA, MIN_SCHEMA } from './native-scale.js'
 import { NativeSeries, type NativeSettings } from './native-series.js'
 import type { NativeSnapshot } from './snapshot.js'
 
-/** How a histogram's native buckets are made (https://prometheus.io/docs/specs/native_histograms/). */
+/** The settings of a histogram's native buckets (https://prometheus.io/docs/specs/native_histograms/). */
 export interface NativeConfig {
   /**
-   * How much wider a bucket may be than the one before: a finite number greater than 1. Of the resolutions Prometheus knows, the coarsest that keeps to it
-   * is taken, or the finest, 1.0027. Default: 1.1, which gives 1.09.
+   * How many times wider a bucket may be than the bucket before it: a finite number greater than 1. The histogram takes
+   * the coarsest resolution of Prometheus that keeps to this factor, or else the finest, 1.0027. Default: 1.1, which
+   * gives 1.09.
    */
   growthFactor?: number | undefined
   /**
-   * Buckets that the values of a series may populate, both signs together, the one around zero not counted. Where there would be more, or where they would
-   * lie more than 4096 buckets apart, those of that series become twice as wide until they fit. Only the widest there are, 16 powers of two each, may be
-   * more than this, where it is less than 144. Default: 160.
+   * The most buckets that the values of a series may populate. Both signs count together; the bucket around zero is not
+   * counted. If there would be more, or if they would lie more than 4096 buckets apart, the buckets of that series
+   * become twice as wide until they fit. Only the widest buckets, of 16 powers of two each, may exceed this number, if
+   * it is less than 144. Default: 160.
    */
   maxBuckets?: number | undefined
-  /** Values from minus this to this count as zero. Default: 2^-128. */
+  /** Values from minus this number to this number count as zero. Default: 2^-128. */
   zeroThreshold?: number | undefined
   /**
-   * Seconds. A series whose buckets had to become wider gets back the width it began with: it starts anew, count and sum included, when a page has read it and it
-   * is this old. Its start time says so, and `rate()` sees a counter reset. Infinity is never. Default: 3600.
+   * The age in seconds at which a series with widened buckets gets back the width that it began with. When a page has
+   * read such a series of this age, the series starts again from zero, count and sum included. Its start time tells so,
+   * and `rate()` sees a counter reset. Infinity means never. Default: 3600.
    */
   resetAfter?: number | undefined
 }
 
 const DEFAULT_GROWTH_FACTOR = 1.1
 const DEFAULT_MAX_BUCKETS = 160
-/** A bound of every schema. */
+/** A bucket bound in every schema. */
 const DEFAULT_ZERO_THRESHOLD = 2 ** -128
 const DEFAULT_RESET_AFTER = 3600
 
-/** Whether the buckets of a native histogram can grow by it. */
+/** Whether a value can be the growth factor of native buckets. */
 export function isGrowthFactor (value: unknown): value is number {
   return typeof value === 'number' && value > 1 && value < Infinity
 }
 
-/** Whether it can be the age at which a series starts anew, in seconds. */
+/** Whether a value can be the age at which a series starts again, in seconds. */
 export function isResetTime (value: unknown): value is number {
   return typeof value === 'number' && value > 0
 }
 
-/** @param owner the histogram's name. @throws RangeError for numbers that are out of range, TypeError for what is no configuration */
+/**
+ * Checks the settings of a histogram's native buckets and fills in the defaults.
+ * @param owner the histogram's name
+ * @throws RangeError for a number that is out of range, TypeError for a configuration that is no object
+ */
 export function readNative (owner: string, config: NativeConfig): NativeSettings {
   if (typeof config !== 'object' || config === null) throw new TypeError(`native of '${owner}' must be an object, got ${show(config)}`)
   const { growthFactor = DEFAULT_GROWTH_FACTOR, maxBuckets = DEFAULT_MAX_BUCKETS, zeroThreshold = DEFAULT_ZERO_THRESHOLD, resetAfter = DEFAULT_RESET_AFTER } = config
@@ -54,7 +61,7 @@ export function readNative (owner: string, config: NativeConfig): NativeSettings
   return { schema: schemaOf(growthFactor), maxBuckets, zeroThreshold, resetAfter }
 }
 
-/** The settings as an error message shows them: those that differ from the defaults. */
+/** The settings as an error message shows them: the schema, and the other settings that differ from the defaults. */
 export function describeNative ({ schema, maxBuckets, zeroThreshold, resetAfter }: NativeSettings): string {
   const limit = maxBuckets === DEFAULT_MAX_BUCKETS ? '' : `, at most ${maxBuckets}`
   const zero = zeroThreshold === DEFAULT_ZERO_THRESHOLD ? '' : `, zero up to ${zeroThreshold}`
@@ -65,7 +72,7 @@ export function describeNative ({ schema, maxBuckets, zeroThreshold, resetAfter 
 /** The native buckets of a family's series. */
 export class NativeCounts {
   readonly #settings: NativeSettings
-  /** By place. */
+  /** The native buckets by place. */
   readonly #series: NativeSeries[] = []
 
   constructor (settings: NativeSettings) {
@@ -76,12 +83,12 @@ export class NativeCounts {
     (this.#series[place] as NativeSeries).add(value)
   }
 
-  /** Makes a place ready, with nothing counted and at the schema it begins with. */
+  /** Prepares a place, with nothing counted and with the first schema. */
   zero (place: number): void {
     this.#series[place] = new NativeSeries(this.#settings)
   }
 
-  /** Lets go of all places. */
+  /** Forgets all places. */
   clear (): void {
     this.#series.length = 0
   }

@@ -6,28 +6,32 @@ import type { Labels } from './labels.js'
 import type { SeriesSnapshot } from './snapshot.js'
 
 /**
- * A gauge whose value is computed when it is read: callbacks add their parts with `inc(labels, value)`, or with `atLeast(labels, value)` where the
- * greatest part counts. Several pools or servers behind one label set are summed, and one that is gone leaves nothing behind.
+ * A gauge whose value is computed at each read. Callbacks add their parts with `inc(labels, value)`, or with
+ * `atLeast(labels, value)` if only the greatest part counts. So several pools or servers with one label set are summed,
+ * and a pool or server that is gone leaves nothing behind.
  */
 export class ObservableGauge<T extends string = string> extends Gauge<T> {
   protected override readonly callbacks = new Callbacks<ObservableGauge<T>>()
 
-  /** Adds a callback; the function it returns takes it out again. */
+  /** Adds a callback. The function that it returns removes the callback. */
   addCallback (callback: ObservableCallback<ObservableGauge<T>>): () => void {
     return this.callbacks.add(callback)
   }
 
-  /** Shows at least this value, at or above zero: the greatest of all parts is shown. */
+  /** Shows at least this value: the greatest of all parts is shown, and never less than 0. */
   atLeast (labels: Labels<T>, value: number): void {
     this.raise(this.resolve(this.valuesFrom(labels)), value)
   }
 }
 
-/** A counter whose value is kept elsewhere and read at each scrape, with `inc(labels, value)`. When it began is known only where it is kept. */
+/**
+ * A counter whose value is kept elsewhere. At each scrape, callbacks read that value and add it with
+ * `inc(labels, value)`. Only the place that keeps the value knows its start time, so the series have none here.
+ */
 export class ObservableCounter<T extends string = string> extends Counter<T> {
   protected override readonly callbacks = new Callbacks<ObservableCounter<T>>()
 
-  /** Adds a callback; the function it returns takes it out again. */
+  /** Adds a callback. The function that it returns removes the callback. */
   addCallback (callback: ObservableCallback<ObservableCounter<T>>): () => void {
     return this.callbacks.add(callback)
   }

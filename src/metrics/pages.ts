@@ -1,22 +1,25 @@
-/** Series in one page, as a power of two. */
+/** The number of series in one page, as an exponent of two. */
 const SHIFT = 6
 const MASK = (1 << SHIFT) - 1
 
 type Numbers = Float64Array | Uint32Array
 
-/** The numbers of many series in few typed arrays. A series is a place, a whole number from 0 on; a page never moves or grows. */
+/**
+ * The numbers of many series in few typed arrays, the pages. A series has a place, a whole number from 0 on. A page
+ * never moves or grows.
+ */
 export class Pages<A extends Numbers> {
   readonly width: number
   readonly #Page: new (length: number) => A
   readonly #pages: A[] = []
 
-  /** @param width numbers a place has */
+  /** @param width how many numbers a place has */
   constructor (Page: new (length: number) => A, width: number) {
     this.#Page = Page
     this.width = width
   }
 
-  /** Where the numbers of a place are, from `at(place)` on. */
+  /** The page that has the numbers of a place, from `at(place)` on. */
   page (place: number): A {
     return this.#pages[place >> SHIFT] as A
   }
@@ -25,7 +28,7 @@ export class Pages<A extends Numbers> {
     return (place & MASK) * this.width
   }
 
-  /** The numbers as they are now. */
+  /** A copy of the numbers as they are now. */
   copy (): Pages<A> {
     const copy = new Pages(this.#Page, this.width)
     this.copyTo(copy)
@@ -36,7 +39,7 @@ export class Pages<A extends Numbers> {
     for (const page of this.#pages) copy.#pages.push(page.slice() as A)
   }
 
-  /** Makes a place ready, with zeros. */
+  /** Prepares a place, with zeros. */
   zero (place: number): void {
     const number = place >> SHIFT
     if (this.#pages[number] === undefined) this.#pages[number] = new this.#Page(this.width << SHIFT)

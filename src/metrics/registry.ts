@@ -1,8 +1,9 @@
 import { register } from 'prom-client'
 
 /**
- * A registry, known by its shape: prom-client 15's, @prometheus-io/client 0.16's and @platformatic/prom-client 1's all have it.
- * `registerMetric` takes `never`, for each library wants its own metric classes there; what they call on a metric, ours have.
+ * A registry, recognized by its shape: the registries of prom-client 15, @prometheus-io/client 0.16 and
+ * @platformatic/prom-client 1 all have it. `registerMetric` takes `never`, because each library declares its own metric
+ * classes there. Our metrics have all that these libraries call on a metric.
  */
 export interface RegistryLike {
   readonly contentType: string
@@ -24,5 +25,5 @@ export function isRegistry (value: unknown): value is RegistryLike {
   return typeof candidate.contentType === 'string' && METHODS.every((method) => typeof candidate[method] === 'function')
 }
 
-/** prom-client's global registry, where everything goes unless told otherwise. */
+/** prom-client's global registry: a metric goes there unless it is given another registry. */
 export const defaultRegistry: RegistryLike = register

@@ -1,10 +1,13 @@
 import { LabelPair } from './label-pair.js'
 import type { LabelValue } from './labels.js'
 
-/** The numbers of a series' label values as one number, or as text where they are too large for that. */
+/** The numbers of a series' label values, combined into one number, or into text if they are too large for that. */
 export type Key = number | string
 
-/** @param limit what the numbers stay below in a key that is a number, a power of two */
+/**
+ * The numbers of the label values in a key.
+ * @param limit a power of two: in a key that is a number, all numbers are below it
+ */
 export function numbersOf (key: Key, labels: number, limit: number): number[] {
   if (typeof key === 'string') return key.split(',').map(Number)
   const numbers = new Array<number>(labels)
@@ -17,9 +20,9 @@ export function numbersOf (key: Key, labels: number, limit: number): number[] {
   return numbers
 }
 
-/** The series of a family as they were at one moment. Their labels are put together when they are asked for. */
+/** The series of a family as they were at one moment. The labels of a series are built only when they are read. */
 export class SeriesCopy {
-  /** Whether two of them may have the same labels for a scraper. */
+  /** Whether two of the series may have the same labels for a scraper. */
   readonly mayRepeat: boolean
   readonly #keys: readonly Key[]
   readonly #places: Uint32Array
@@ -27,10 +30,10 @@ export class SeriesCopy {
   readonly #names: readonly string[]
   readonly #values: ReadonlyArray<ReadonlyArray<LabelValue | undefined>>
   readonly #shared: readonly LabelPair[]
-  /** By label and number of its value. */
+  /** The label pairs by label and number of the value. */
   readonly #pairs: Array<Array<LabelPair | undefined>>
 
-  /** @param values by label and number */
+  /** @param values the label values by label and number */
   constructor (
     keys: readonly Key[], places: Uint32Array, limit: number,
     names: readonly string[], values: ReadonlyArray<ReadonlyArray<LabelValue | undefined>>, shared: readonly LabelPair[],
@@ -50,12 +53,12 @@ export class SeriesCopy {
     return this.#places.length
   }
 
-  /** Where the numbers of the series are. */
+  /** The place of the numbers of a series. */
   place (series: number): number {
     return this.#places[series] as number
   }
 
-  /** Its labels, then those of the shared that it has not itself. */
+  /** The labels of a series, then the shared labels whose names it does not have itself. */
   labels (series: number): readonly LabelPair[] {
     if (this.#names.length === 0) return this.#shared
     const numbers = numbersOf(this.#keys[series] as Key, this.#names.length, this.#limit)

@@ -1,22 +1,24 @@
 import { format } from 'node:util'
 import type { LabelValue, Labels } from './labels.js'
 
-/** What a child needs of its family. */
+/** The part of a family that its children need. */
 export interface SeriesSource {
-  /** Grows whenever a series is removed: what was found before may be somebody else's now. */
+  /** Grows whenever a series is removed: a place that was found before may belong to another series now. */
   readonly epoch: number
-  /** The place of a label set, made when it is first written to. */
+  /** The place of a label set. It is made at the first write to the label set. */
   resolve (values: ReadonlyArray<LabelValue | undefined>): number
-  /** Whether it is the place of all that have none of their own. */
+  /** Whether a place belongs to the overflow series, which takes all label sets without a place of their own. */
   isOverflow (place: number): boolean
   labelsOf (values: ReadonlyArray<LabelValue | undefined>): Labels
 }
 
 /**
- * A family with its labels given. It finds its place at the first write and keeps it, so a write is a check and an addition;
- * it looks again only after a series was removed, or while there is no room for its own. As with prom-client, a label set exists from its first write on.
+ * The child of a family for one label set. It finds its place at the first write and keeps it, so a later write is a
+ * check and an addition. It looks for its place again only after a series was removed, or while the family has no room
+ * for a series of its own. As with prom-client, a label set exists from its first write on.
  *
- * What a caller may call is an own function of the child, bound to it, as with prom-client: it can be taken out, spread and passed as a callback.
+ * As with prom-client, every public method is an own function of the child and bound to it. So a caller may destructure
+ * or spread a child, and pass its methods as callbacks.
  */
 export abstract class Child<F extends SeriesSource> {
   readonly #family: F
@@ -38,7 +40,9 @@ export abstract class Child<F extends SeriesSource> {
     return this.#values
   }
 
-  /** These labels with those that are known only later, in place of the ones of the same name. */
+  /**
+   * The labels of this child, with labels that are known only later. A later label replaces the one of the same name.
+   */
   protected labelsWith (later: Labels): Labels {
     return { ...this.#family.labelsOf(this.#values), ...later }
   }
@@ -57,7 +61,7 @@ export abstract class Child<F extends SeriesSource> {
   }
 }
 
-/** The error for a number that is none, in prom-client's words. @param what 'Value' or 'Delta' */
+/** The error for a value that is not a number, in prom-client's words. @param what 'Value' or 'Delta' */
 export function notANumber (what: string, value: unknown): TypeError {
   return new TypeError(`${what} is not a valid number: ${format(value)}`)
 }

@@ -1,74 +1,90 @@
 import type { Exemplar } from './exemplar.js'
 import type { LabelPair } from './label-pair.js'
 
-/** The types of https://prometheus.io/docs/concepts/metric_types/, and 'unknown' for what says none of them. */
+/** The types of https://prometheus.io/docs/concepts/metric_types/, and 'unknown' for a metric that has none of them. */
 export type MetricType = 'counter' | 'gauge' | 'histogram' | 'summary' | 'unknown'
 
-/** A metric as it was at one moment: what an encoder reads. What is written to the metric later does not change it. */
+/** A metric as it was at one moment. Encoders read it. Later writes to the metric do not change it. */
 export interface FamilySnapshot {
   readonly name: string
   readonly help: string
   readonly type: MetricType
-  /** How many series there are. */
+  /** The number of series. */
   readonly size: number
-  /** Upper bounds of a histogram, growing, +Inf left out; empty where it has no classic buckets, and for other types. */
+  /**
+   * Upper bounds of a histogram in growing order, without +Inf. Empty for a histogram without classic buckets, and for
+   * other types.
+   */
   readonly bounds: readonly number[]
   /**
-   * Whether two of the series may have the same labels for a scraper: it takes an empty label for none, and a default label may be what another series has itself.
-   * Default: they cannot.
+   * Whether two of the series may have the same labels for a scraper. A scraper takes an empty label for no label, and
+   * a default label may be the same as a label that another series has itself. Default: false.
    */
   readonly mayRepeat?: boolean
-  /** The series, oldest first. They are put together one by one, so whoever reads may stop in between for as long as he likes. */
+  /**
+   * The series, oldest first. Each is built when it is read, so the reader may pause between two series for any time.
+   */
   series (): Iterable<SeriesSnapshot>
-  /** The `value` of each series, where that is cheaper than with all the rest. */
+  /** The `value` of each series; undefined if reading the values alone is not cheaper than reading whole series. */
   readonly values?: (() => Iterable<number>) | undefined
 }
 
 /** One series: its labels, and the numbers that its metric's type has. */
 export interface SeriesSnapshot {
   readonly labels: readonly LabelPair[]
-  /** When it began to count, in seconds since the epoch; undefined where that is not known or, as for a gauge, means nothing. */
+  /**
+   * When the series began to count, in seconds since the epoch. Undefined if that is not known, or if it means nothing,
+   * as for a gauge.
+   */
   readonly created: number | undefined
-  /** Of a counter, a gauge or an unknown; the sum of a histogram or a summary. */
+  /** The value of a counter, a gauge or a metric of unknown type; the sum of a histogram or a summary. */
   readonly value: number
-  /** Of a counter. */
+  /** The exemplar of a counter. */
   readonly exemplar: Exemplar | undefined
-  /** Of a histogram. */
+  /** The buckets of a histogram. */
   readonly buckets: BucketsSnapshot | undefined
-  /** Of a summary. */
+  /** The quantiles of a summary, and its count. */
   readonly quantiles: QuantilesSnapshot | undefined
 }
 
-/** What a histogram counted. All counts are whole, but for those that processes were averaged into. */
+/** The counts of a histogram. They are whole numbers, except for averages over several processes. */
 export interface BucketsSnapshot {
-  /** Each bucket's own count, not added up: that of bucket i, one for each bound and then +Inf, is `counts[at + i]`. */
+  /**
+   * Each bucket's own count, not added up. There is one bucket for each bound, and then the +Inf bucket. The count of
+   * bucket i is `counts[at + i]`.
+   */
   readonly counts: ArrayLike<number>
   readonly at: number
-  /** By bucket; of a histogram with native buckets alone, all of them by their values. Undefined where the series has none. */
+  /**
+   * The exemplars by bucket; for a histogram with native buckets alone, all exemplars in the order of their values.
+   * Undefined if the series has none.
+   */
   readonly exemplars: ReadonlyArray<Exemplar | undefined> | undefined
   readonly native: NativeSnapshot | undefined
 }
 
-/** A native histogram: exponential buckets, those of base 2^(2^-schema) (https://prometheus.io/docs/specs/native_histograms/). */
+/** Native buckets: exponential ones of base 2^(2^-schema) (https://prometheus.io/docs/specs/native_histograms/). */
 export interface NativeSnapshot {
-  /** -4 to 8. */
+  /** From -4 to 8. */
   readonly schema: number
-  /** Values from minus this to this are in the zero bucket. */
+  /** Values from minus this number to this number are in the zero bucket. */
   readonly zeroThreshold: number
   readonly zeroCount: number
   readonly positive: NativeBuckets
   readonly negative: NativeBuckets
 }
 
-/** Neighbouring exponential buckets, empty ones between them included. Bucket i holds values in (base^(i-1), base^i]. */
+/**
+ * Neighbouring exponential buckets, with the empty ones between them. Bucket i holds values in (base^(i-1), base^i].
+ */
 export interface NativeBuckets {
-  /** The index of the first. */
+  /** The index of the first bucket. */
   readonly offset: number
-  /** Each bucket's own count, not added up; empty where there is none. */
+  /** Each bucket's own count, not added up; empty if there are no buckets. */
   readonly counts: Float64Array
 }
 
-/** What a summary says. */
+/** The quantiles of a summary, and its count. */
 export interface QuantilesSnapshot {
   readonly quantiles: ReadonlyArray<{ readonly quantile: number, readonly value: number }>
   readonly count: number

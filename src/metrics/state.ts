@@ -1,20 +1,26 @@
 import type { Exemplar } from './exemplar.js'
 import type { Labels } from './labels.js'
 
-/** How many processes' values become one, as prom-client's cluster registry reads it. */
+/** How prom-client's cluster registry makes one value of the values of many processes. */
 export type Aggregator = 'sum' | 'first' | 'min' | 'max' | 'average' | 'omit'
 
-/** A label set of a family, with the labels that its values have beside. */
+/** One value of a family, with the labels of its series and, for a bucket, `le`. */
 export interface MetricValue<T extends string = string> {
   value: number
   labels: Labels<T>
-  /** Of a histogram: with `_bucket`, `_sum` or `_count`. */
+  /** For a histogram: the metric's name with `_bucket`, `_sum` or `_count`. */
   metricName?: string
-  /** Of a histogram: of a bucket, null without `enableExemplars`; undefined where there is none. */
+  /**
+   * The exemplar of a counter or of a histogram's bucket; null or undefined if there is none. Without `enableExemplars`
+   * a bucket has null.
+   */
   exemplar?: unknown
 }
 
-/** A value of a histogram in the form that prom-client's registries print: the labels of a series are one object for all its values. */
+/**
+ * One value of a histogram, in the form that prom-client's registries print. All values of a series share one object
+ * with the labels of the series.
+ */
 export interface PromValue {
   labels: { le?: number | '+Inf' }
   sharedLabels: Labels
@@ -23,17 +29,17 @@ export interface PromValue {
   exemplar: Exemplar | null | undefined
 }
 
-/** A metric's state, key for key what prom-client's metrics give. */
+/** A metric's state, with the same keys as the state that prom-client's metrics give. */
 export interface MetricObject<V = MetricValue> {
   name: string
   help: string
   /**
-   * 'counter', 'gauge' or 'histogram'. It is declared as `never` because prom-client declares an enum of numbers, its relatives the strings, and a state
-   * is accepted where either is wanted.
+   * 'counter', 'gauge' or 'histogram'. It is declared as `never` because prom-client declares an enum of numbers and
+   * its relatives declare the strings. With `never`, TypeScript accepts a state for both.
    */
   type: never
   aggregator: Aggregator
   values: V[]
-  /** Declared by prom-client and its relatives, and so here, for the same reason; no state has it. */
+  /** No state has this. prom-client and its relatives declare it, so it is declared here too, for the same reason. */
   collect: never
 }

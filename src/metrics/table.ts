@@ -3,14 +3,17 @@ import type { LabelValue } from './labels.js'
 import { numbersOf, SeriesCopy, type Key } from './series-copy.js'
 import { wellFormed } from './unicode.js'
 
-/** The values of one label, each kept once and known by a number from 1 on, as long as a series has it; 0 is no value. */
+/**
+ * The values of one label. Each value is kept once, as long as a series has it, and has a number from 1 on. The number
+ * 0 stands for no value.
+ */
 class LabelValues {
-  /** By value as it first came: 200 and '200' are one value, and whichever came first is here. */
+  /** The numbers by value. 200 and '200' are one value, and the form that came first is the key. */
   readonly #numbers = new Map<LabelValue, number>()
-  /** By text, of those that did not come as text. */
+  /** The numbers by text, for the values that did not come as text. */
   readonly #texts = new Map<string, number>()
   #values: Array<LabelValue | undefined> = [undefined]
-  /** Whether a copy of the series reads the values: none is taken out of that array then. */
+  /** Whether a copy of the series reads the array of values. Then no value is removed from that array. */
   #shared = false
   readonly #uses = [0]
   readonly #free: number[] = []
@@ -21,17 +24,17 @@ class LabelValues {
     this.#mixed = mixed
   }
 
-  /** 200 and '200' are one value, and so are texts that UTF-8 has the same bytes for. */
+  /** The number of a value. 200 and '200' are one value, and so are texts with the same bytes in UTF-8. */
   numberOf (value: LabelValue | undefined): number | undefined {
     return value === undefined ? 0 : this.#numbers.get(value) ?? this.#numberInOtherForm(value)
   }
 
-  /** Whether some series has no value here, and another one that a scraper takes for none. */
+  /** Whether some series has no value of this label, and another has '', which a scraper takes for no value. */
   get hasNoneAndEmpty (): boolean {
     return this.hasNone && this.#numbers.has('')
   }
 
-  /** Whether some series has no value here. */
+  /** Whether some series has no value of this label. */
   get hasNone (): boolean {
     return (this.#uses[0] as number) > 0
   }
@@ -40,15 +43,15 @@ class LabelValues {
     return this.#values[number]
   }
 
-  /** The values by number. Those that a series has now stay where they are, whatever happens to the series. */
+  /** The values by number. A value that a series has now stays in this array, even if the series is removed. */
   share (): ReadonlyArray<LabelValue | undefined> {
     this.#shared = true
     return this.#values
   }
 
-  /** The number of a value that one more series has. */
+  /** Counts one more series that has a value. @returns the number of the value */
   take (value: LabelValue | undefined): number {
-    // Put together once: an object may give another text the next time.
+    // Converted only once: an object may give another text the next time.
     const kept = value === undefined ? undefined : keepable(value)
     let number = this.numberOf(kept)
     if (number === undefined) {
@@ -62,7 +65,7 @@ class LabelValues {
     return number
   }
 
-  /** One series less has it. */
+  /** Counts one series less that has a value, and forgets the value after its last series. */
   give (number: number): void {
     const uses = --(this.#uses as [number])[number as 0]
     if (uses > 0 || number === 0) return
@@ -86,30 +89,34 @@ class LabelValues {
   }
 }
 
-/** As it is kept and shown. An object could change later, or be kept alive for nothing; JSON has no bigint. */
+/**
+ * A value in the form that is kept and shown. An object becomes its text, because it could change later and would be
+ * kept alive for nothing. A bigint becomes its text, because JSON has no bigint.
+ */
 function keepable (value: LabelValue): LabelValue {
   if (typeof value === 'string') return wellFormed(value)
-  // What JavaScript passes beside the declared types: prom-client shows it as it came.
+  // JavaScript callers may pass booleans and null, which the types do not declare: prom-client shows them as they came.
   return typeof value === 'number' || typeof value === 'boolean' || value === null ? value : wellFormed(`${value as string}`)
 }
 
 /**
- * The places of a family's series by their label values. A label's values are kept once and numbered, and a series is known by its numbers
- * put together: no object and no string for each series, and no text put together to find one.
+ * The places of a family's series, by their label values. The values of a label are kept once and numbered. The numbers
+ * of a series' values, combined, are its key. So a series needs no object and no string of its own, and no text is
+ * built to find a series.
  */
 export class SeriesTable {
   readonly #labels: LabelValues[]
-  /** What the numbers of one label stay below to fit into a key that is a number. */
+  /** The numbers of a label's values must be below this to fit into a key that is a number. */
   readonly #limit: number
   readonly #places = new Map<Key, number>()
   readonly #free: number[] = []
   #next = 0
-  /** Whether a label's value came in two forms, 200 and '200'. */
+  /** Whether a label's value came in two forms, such as 200 and '200'. */
   mixed = false
-  /** By place: the values of the series that were given in another form than the table keeps. */
+  /** By place, the label values of a series that were given in another form than the table keeps. */
   readonly #given = new Map<number, Array<LabelValue | undefined>>()
 
-  /** @param labels how many labels a series has */
+  /** @param labels the number of labels of a series */
   constructor (labels: number) {
     this.#labels = Array.from({ length: labels }, () => this.#noValues())
     this.#limit = 2 ** Math.floor(53 / Math.max(labels, 1))
@@ -132,7 +139,7 @@ export class SeriesTable {
     return this.#places.get(key)
   }
 
-  /** A place for values that have none yet. */
+  /** Makes a place for label values that have none yet. */
   add (values: ReadonlyArray<LabelValue | undefined>): number {
     const numbers = this.#labels.map((label, i) => label.take(values[i]))
     const place = this.#free.pop() ?? this.#next++
@@ -141,7 +148,7 @@ export class SeriesTable {
     return place
   }
 
-  /** Shows a series with its values in the form they have here. */
+  /** Shows a series with its label values in the form that is given here. */
   show (place: number, values: ReadonlyArray<LabelValue | undefined>): void {
     const given = this.#labels.map((_, i) => values[i] === undefined ? undefined : keepable(values[i]))
     const kept = this.#labels.map((label, i) => label.valueOf(label.numberOf(values[i]) as number))
@@ -149,7 +156,7 @@ export class SeriesTable {
     else this.#given.delete(place)
   }
 
-  /** Takes the values out; gives the place they had. */
+  /** Removes the series with these label values. @returns the place that it had */
   delete (values: ReadonlyArray<LabelValue | undefined>): number | undefined {
     const place = this.get(values)
     if (place === undefined) return undefined
@@ -169,7 +176,7 @@ export class SeriesTable {
     this.#next = 0
   }
 
-  /** The series as they are now, oldest first. @param shared labels that each gets beside its own */
+  /** The series as they are now, oldest first. @param shared labels that every series gets beside its own */
   copy (labelNames: readonly string[], shared: readonly LabelPair[]): SeriesCopy {
     const keys = new Array<Key>(this.size)
     const places = new Uint32Array(this.size)

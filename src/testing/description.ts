@@ -4,10 +4,13 @@ import { seriesName, type Snapshot } from './snapshot.js'
 const MOST_LINES = 20
 const LONGEST_LINE = 200
 
-/** What a registry has instead of the series that was asked for: the series of its name, nearest first, or the names it may be a slip of. */
+/**
+ * Describes the content of a registry that has no such series, or another value for it: the series of that name,
+ * nearest first, or the names that the caller may have meant.
+ */
 export function describe (snapshot: Snapshot, name: string, labels: Labels): string {
   const samples = snapshot.samples(name)
-  if (samples === undefined) return names(snapshot, name)
+  if (samples === undefined) return describeNames(snapshot, name)
   const unknown = snapshot.unknownLabels(name, labels)
   const mistaken = unknown.length > 0 ? `${name} has no label ${unknown.join(', ')}\n` : ''
   if (samples.length === 0) return `${mistaken}${name} has no series`
@@ -17,7 +20,7 @@ export function describe (snapshot: Snapshot, name: string, labels: Labels): str
   return `${mistaken}the registry has\n${list(nearest.map((sample) => `${seriesName(name, sample.labels)} ${sample.value}`))}`
 }
 
-function names (snapshot: Snapshot, name: string): string {
+function describeNames (snapshot: Snapshot, name: string): string {
   const parts = ['_count', '_sum', '_bucket'].map((part) => name + part).filter((part) => snapshot.samples(part) !== undefined)
   if (parts.length > 0) return `${name} is not the name of a series; its series are\n${list(parts)}`
   const distances = new Map(snapshot.names.map((other) => [other, other.includes(name) || name.includes(other) ? 1 : distance(name, other)]))
@@ -34,7 +37,7 @@ function list (lines: readonly string[]): string {
   return shown.join('\n')
 }
 
-/** How many letters must be changed, added or taken away to make one of the other (Levenshtein). */
+/** How many letters must be changed, added or removed to make one text from the other (Levenshtein). */
 function distance (a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, i) => i)
   for (let i = 0; i < a.length; i++) {

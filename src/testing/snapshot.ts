@@ -3,25 +3,25 @@ import { invalidOption } from '../validation/errors.js'
 
 /** One line of a metrics page. */
 export interface Sample {
-  /** Label values as the page shows them; a label without a value is not there. */
+  /** Label values as the page shows them. A label without a value is left out. */
   readonly labels: Readonly<Record<string, string>>
   readonly value: number
 }
 
-/** The names under which the lines of a metric stand, by its type (https://prometheus.io/docs/concepts/metric_types/). */
+/** The suffixes of a metric's lines, by the type of the metric (https://prometheus.io/docs/concepts/metric_types/). */
 const PARTS: Readonly<Record<string, readonly string[]>> = {
   histogram: ['_bucket', '_sum', '_count'],
   summary: ['', '_sum', '_count']
 }
 
-/** What a registry's getMetricsAsJSON() gives of one metric. */
+/** The state of one metric, as a registry's getMetricsAsJSON() gives it. */
 interface MetricState {
   name: string
   type: string
   values?: ReadonlyArray<{ value: number, labels?: Readonly<Record<string, unknown>>, metricName?: string | undefined }>
 }
 
-/** The series of a registry as they were at one moment; what is written later does not change it. */
+/** The series of a registry as they were at one moment. Later writes do not change a snapshot. */
 export class Snapshot {
   readonly #samples = new Map<string, Sample[]>()
   readonly #byLabels = new Map<string, number>()
@@ -31,7 +31,8 @@ export class Snapshot {
   /** Made by `snapshot(registry)`. */
   constructor (states: readonly MetricState[], labelNames: ReadonlyMap<string, readonly string[]>, openMetrics: boolean) {
     for (const { name, type, values = [] } of states) {
-      // prom-client takes _total off the name of a counter when an OpenMetrics page is made, and puts it on each line.
+      // When prom-client makes an OpenMetrics page, it removes _total from the name of a counter and adds it to each
+      // line.
       const shown = openMetrics && type === 'counter' ? `${name.replace(/_total$/, '')}_total` : name
       for (const part of PARTS[type] ?? ['']) {
         this.#samples.set(shown + part, [])
@@ -41,22 +42,26 @@ export class Snapshot {
     }
   }
 
-  /** The names of its lines: a histogram is there as name_bucket, name_sum and name_count. */
+  /** The names of all lines. A histogram has lines of name_bucket, name_sum and name_count. */
   get names (): string[] {
     return [...this.#samples.keys()]
   }
 
-  /** The lines of one name; undefined where no metric has lines of that name. */
+  /** The lines of one name; undefined if no metric has lines of that name. */
   samples (name: string): readonly Sample[] | undefined {
     return this.#samples.get(name)
   }
 
-  /** The value of a series: `name` as the page shows it, and exactly its labels; undefined where there is none. */
+  /**
+   * The value of a series; undefined if there is no such series.
+   * @param name the name as the page shows it
+   * @param labels exactly the labels of the series
+   */
   value (name: string, labels: Labels = {}): number | undefined {
     return this.#byLabels.get(keyOf(name, shownLabels(labels)))
   }
 
-  /** Those of the labels that no series of that name can have, as far as its metric tells. */
+  /** The given labels that no series of that name can have, as far as its metric tells. */
   unknownLabels (name: string, labels: Labels): string[] {
     const known = this.#labelNames.get(name)
     if (known === undefined) return []
@@ -68,15 +73,16 @@ export class Snapshot {
     if (samples === undefined) this.#samples.set(name, [sample])
     else samples.push(sample)
     this.#byLabels.set(keyOf(name, sample.labels), sample.value)
-    // A default label of the registry is no label name of any metric, so those seen anywhere are known.
+    // A default label of the registry is not a label name of any metric, so a label that any line has counts as known.
     for (const label of Object.keys(sample.labels)) this.#seenLabels.add(label)
   }
 }
 
 /**
- * Takes down every series of a registry, as a scrape does: `collect` functions are called.
- * @param registry a registry of prom-client's shape: what `fastify.metrics.registry` is, or prom-client's global `register`
- * @throws MetricsError FP_ERR_INVALID_OPTION when it is no registry
+ * Takes a snapshot of every series of a registry. As in a scrape, `collect` functions are called.
+ * @param registry a registry of prom-client's shape, such as `fastify.metrics.registry` or prom-client's global
+ * `register`
+ * @throws MetricsError FP_ERR_INVALID_OPTION when `registry` is no registry
  */
 export async function snapshot (registry: RegistryLike): Promise<Snapshot> {
   checkRegistry('snapshot', registry)
@@ -88,7 +94,11 @@ export async function snapshot (registry: RegistryLike): Promise<Snapshot> {
   return new Snapshot(states, labelNames, registry.contentType.startsWith('application/openmetrics-text'))
 }
 
-/** @throws MetricsError FP_ERR_INVALID_OPTION for what is no registry; it says where the registry is of what is often given instead */
+/**
+ * Checks that a value is a registry.
+ * @throws MetricsError FP_ERR_INVALID_OPTION when it is none. For a value that is often given instead, the message says
+ * where its registry is.
+ */
 export function checkRegistry (owner: string, registry: unknown): asserts registry is RegistryLike {
   let advice = ''
   try {
@@ -98,19 +108,19 @@ export function checkRegistry (owner: string, registry: unknown): asserts regist
     else if (isRegistry((registry as { registry?: unknown } | undefined)?.registry)) advice = ", which its 'registry' is"
     else if (isRegistry(register)) advice = ", which its 'register' is"
   } catch {
-    // A getter or a proxy of the caller's: no registry.
+    // A getter or a proxy of the caller threw: the value is no registry.
   }
   throw invalidOption(owner, 'registry', `a registry of prom-client's shape${advice}`, registry)
 }
 
-/** A series as a line of the page names it. */
+/** The name and labels of a series, as a line of the page shows them. */
 export function seriesName (name: string, labels: Labels): string {
   const pairs = Object.entries(shownLabels(labels)).map(([label, value]) => `${label}=${JSON.stringify(value)}`)
   return pairs.length > 0 ? `${name}{${pairs.join(',')}}` : name
 }
 
 function shownLabels (labels: Readonly<Record<string, unknown>>): Record<string, string> {
-  // Not assigned: `__proto__` would be no label.
+  // Not assigned: an assignment to `__proto__` would set no label.
   return Object.fromEntries(Object.entries(labels)
     .filter(([, value]) => value !== undefined)
     .map(([label, value]) => [label, label === 'le' && value === Infinity ? '+Inf' : String(value)]))
