@@ -1,12 +1,12 @@
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { freePort } from './postgres.js'
 import { startProgram, type Test } from './program.js'
+import { temporaryFolder } from './temporary-folder.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const modules = join(root, 'node_modules')
@@ -20,8 +20,7 @@ const PROJECT = `mkdir node_modules\necho '${JSON.stringify({ name: 'consumer', 
  * @param begin a script of sh that makes the project's package.json and node_modules
  */
 export async function unpackPackage (t: Pick<Test, 'teardown'>, begin = PROJECT): Promise<PackageFolder> {
-  const parent = await mkdtemp(join(tmpdir(), 'fastify-prometheus-package-'))
-  t.teardown(() => rm(parent, { recursive: true, force: true }))
+  const parent = await temporaryFolder(t, 'package')
   const path = join(parent, 'walks')
   await mkdir(path)
   const [packed] = JSON.parse(await output(root, 'npm', ['pack', '--json', '--ignore-scripts', '--loglevel=error', '--pack-destination', parent])) as [{ filename: string, files: Array<{ path: string }> }]
