@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -56,15 +56,23 @@ export class PackageFolder {
     return this.output('sh', ['-ec', script])
   }
 
+  /** Writes files, by their paths in the project, and makes the folders that they are in. */
+  async write (files: Readonly<Record<string, string>>): Promise<void> {
+    for (const [path, text] of Object.entries(files)) {
+      await mkdir(dirname(this.join(path)), { recursive: true })
+      await writeFile(this.join(path), text)
+    }
+  }
+
   /** Writes a file, runs it, and gives what it printed. @param flags of Node */
   async node (file: string, code: string, ...flags: string[]): Promise<string> {
-    await writeFile(this.join(file), code)
+    await this.write({ [file]: code })
     return this.output(process.execPath, [...flags, file])
   }
 
   /** Writes a file that is a Fastify with a logger, starts it, and says where it listens; stopped at teardown. @param more of its environment */
   async start (t: Test, file: string, code: string, more: Record<string, string> = {}): Promise<string> {
-    await writeFile(this.join(file), code)
+    await this.write({ [file]: code })
     return await this.run(t, [file], more)
   }
 
