@@ -2,14 +2,14 @@ import pg from 'pg'
 import t from 'tap'
 import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Demo, buildDemo } from './support/demo.js'
 import { Page } from './support/page.js'
 import { freePort, startPostgres } from './support/postgres.js'
+import { temporaryFolder } from './support/temporary-folder.js'
 
 async function metrics (address: string): Promise<Page> {
   return new Page(await (await fetch(`${address}/metrics`)).text())
@@ -62,9 +62,8 @@ t.test('what keeps the demo from starting is told in one line', async (t) => {
   t.teardown(() => server.close())
   const taken = (server.address() as AddressInfo).port
   const nobodys = await freePort()
-  const locked = await mkdtemp(join(tmpdir(), 'fastify-prometheus-locked-'))
+  const locked = await temporaryFolder(t, 'locked')
   await chmod(locked, 0o700)
-  t.teardown(() => rm(locked, { recursive: true, force: true }))
 
   const cases: Array<[args: string[], env: Record<string, string>, line: RegExp]> = [
     [[], { DATABASE_URL: 'nonsense' }, /DATABASE_URL must be like postgres:\/\/.+, got 'nonsense'/],
@@ -107,9 +106,8 @@ t.test('the demo makes a little traffic, and at Ctrl-C stops and leaves nothing 
 
 t.test('nothing is left behind by a demo that is stopped while it starts, or killed', async (t) => {
   for (const signal of ['SIGINT', 'SIGKILL'] as const) {
-    const files = await mkdtemp(join(tmpdir(), 'fastify-prometheus-demo-'))
+    const files = await temporaryFolder(t, 'demo')
     await chmod(files, 0o755)
-    t.teardown(() => rm(files, { recursive: true, force: true }))
     const demo = new Demo(['--smoke'], { TMPDIR: files })
     await demo.printed(/starting a PostgreSQL/)
     t.ok(await eventually(() => entries(files).some((name) => existsSync(join(files, name, 'PG_VERSION')))), 'PostgreSQL makes its files')

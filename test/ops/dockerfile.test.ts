@@ -1,8 +1,7 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, cp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { existsSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -10,6 +9,7 @@ import t from 'tap'
 import { bare, build, type Image } from '../support/dockerfile.js'
 import { Page } from '../support/page.js'
 import { startPostgres } from '../support/postgres.js'
+import { temporaryFolder } from '../support/temporary-folder.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const dockerfile = join(root, 'examples/kubernetes/Dockerfile')
@@ -17,8 +17,7 @@ const dockerfile = join(root, 'examples/kubernetes/Dockerfile')
 interface Lock { packages: Record<string, { version?: string }> }
 
 async function folder (t: { teardown: (fn: () => unknown) => void }): Promise<string> {
-  const path = await mkdtemp(join(tmpdir(), 'fastify-prometheus-image-'))
-  t.teardown(() => rm(path, { recursive: true, force: true }))
+  const path = await temporaryFolder(t, 'image')
   await chmod(path, 0o755)
   return path
 }

@@ -1,8 +1,7 @@
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
@@ -10,6 +9,7 @@ import { parse } from 'yaml'
 import { chart, findHelm, only, type Helm, type KubernetesObject } from '../support/helm.js'
 import { startPrometheus, type Prometheus, type PrometheusConfig } from '../support/prometheus.js'
 import { promtool } from '../support/promtool.js'
+import { temporaryFolder } from '../support/temporary-folder.js'
 
 const examples = fileURLToPath(new URL('../../examples/kubernetes/', import.meta.url))
 const PASSWORD = 'a password of the metrics'
@@ -77,8 +77,7 @@ t.test('a Prometheus of the cluster finds the pods of the chart and no others, a
 })
 
 async function finds (t: Test, helm: Helm): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'fastify-prometheus-sd-'))
-  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  const folder = await temporaryFolder(t, 'sd')
   const values = (name: string) => helm.render('-f', join(chart, '../values', name))
   const ours = values('autoscaled.yaml')
   const one = endpoint(ours, 'dogs', 'walks-1')

@@ -2,8 +2,7 @@ import * as commonjsPlugin from '@rollup/plugin-commonjs'
 import type { RollupCommonJSOptions } from '@rollup/plugin-commonjs'
 import { nodeResolve } from '@rollup/plugin-node-resolve'
 import { build, transform, type BuildOptions } from 'esbuild'
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { rollup, type Plugin } from 'rollup'
@@ -11,6 +10,7 @@ import t from 'tap'
 import { unpackPackage } from '../support/package-folder.js'
 import { Page } from '../support/page.js'
 import { startPostgres } from '../support/postgres.js'
+import { temporaryFolder } from '../support/temporary-folder.js'
 
 /** Its types say that the module itself is the function. */
 const commonjs = commonjsPlugin.default as unknown as (options: RollupCommonJSOptions) => Plugin
@@ -90,14 +90,15 @@ const rolled = (format: 'es' | 'cjs') => async (to: string) => {
 
 /** @param type what package.json says, for ncc writes what that wants */
 const nccBundle = (type: 'module' | 'commonjs') => async (to: string) => {
-  const project = folder.join(`ncc-${type}`)
-  await mkdir(project)
-  await writeFile(join(project, 'package.json'), JSON.stringify({ type }))
-  await writeFile(join(project, 'service.js'), type === 'module' ? SERVICE : (await transform(SERVICE, { format: 'cjs' })).code)
-  await folder.output(process.execPath, [ncc, 'build', join(project, 'service.js'), '--out', dirname(to), '--no-cache', '--quiet'])
+  const project = `ncc-${type}`
+  await folder.write({
+    [`${project}/package.json`]: JSON.stringify({ type }),
+    [`${project}/service.js`]: type === 'module' ? SERVICE : (await transform(SERVICE, { format: 'cjs' })).code
+  })
+  await folder.output(process.execPath, [ncc, 'build', `${project}/service.js`, '--out', dirname(to), '--no-cache', '--quiet'])
 }
 
-await writeFile(folder.join('service.mjs'), SERVICE)
+await folder.write({ 'service.mjs': SERVICE })
 
 const BUNDLERS: Array<[name: string, file: string, make: (to: string) => Promise<void>]> = [
   ['esbuild, an ES module', 'index.mjs', esbuild({ format: 'esm', banner: { js: REQUIRE } })],
@@ -111,8 +112,7 @@ const BUNDLERS: Array<[name: string, file: string, make: (to: string) => Promise
 
 for (const [name, file, make] of BUNDLERS) {
   t.test(`a service bundled by ${name} runs alone in an empty folder: requests, page, exemplars and a pool`, async (t) => {
-    const empty = await mkdtemp(join(tmpdir(), 'fastify-prometheus-bundle-'))
-    t.teardown(() => rm(empty, { recursive: true, force: true }))
+    const empty = await temporaryFolder(t, 'bundle')
     await make(join(empty, file))
     t.notOk((await readdir(empty)).includes('node_modules'))
     const said = await folder.output(process.execPath, [join(empty, file)], { DATABASE: JSON.stringify(server.config) })

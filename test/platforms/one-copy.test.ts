@@ -1,4 +1,3 @@
-import { writeFile } from 'node:fs/promises'
 import t from 'tap'
 import { unpackPackage } from '../support/package-folder.js'
 
@@ -6,11 +5,10 @@ import { unpackPackage } from '../support/package-folder.js'
 const folder = await unpackPackage(t)
 const ENTRIES = ['fastify-prometheus', 'fastify-prometheus/pg', 'fastify-prometheus/typeorm', 'fastify-prometheus/testing']
 
-await writeFile(folder.join('required.cjs'), `
-const entries = ${JSON.stringify(ENTRIES)}
-module.exports = entries.map((entry) => require(entry))
-`)
-await writeFile(folder.join('imported.mjs'), `export default [${ENTRIES.map((entry) => `await import('${entry}')`).join(', ')}]\n`)
+await folder.write({
+  'required.cjs': `module.exports = [${ENTRIES.map((entry) => `require('${entry}')`).join(', ')}]\n`,
+  'imported.mjs': `export default [${ENTRIES.map((entry) => `await import('${entry}')`).join(', ')}]\n`
+})
 
 for (const [first, second] of [['required.cjs', 'imported.mjs'], ['imported.mjs', 'required.cjs']]) {
   t.test(`each entry gives the same by import and by require(): ${first} first`, async (t) => {

@@ -1,5 +1,4 @@
 import { existsSync, readdirSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
@@ -47,8 +46,17 @@ let page
 do { page = await (await fetch(url + '/metrics')).text() } while (/^http_requests_in_flight.* [1-9]/m.test(page))
 process.stdout.write(page, () => process.exit())
 `
-await writeFile(folder.join('service.mjs'), SERVICE)
-await writeFile(folder.join('silent.cjs'), "require('fastify')\n// Node 24 makes a channel of its own when this is loaded.\nrequire('node:child_process')\nconst channels = require('node:diagnostics_channel')\nif (process.env.CHANNELS === 'missing') delete channels.tracingChannel\nelse channels.tracingChannel = () => ({ traceSync: (fn, _context, self, ...args) => fn.apply(self, args) })\n")
+
+/** Takes the tracing channels away from the service, or silences them. */
+const SILENT = `
+require('fastify')
+// Node 24 makes a channel of its own when this is loaded.
+require('node:child_process')
+const channels = require('node:diagnostics_channel')
+if (process.env.CHANNELS === 'missing') delete channels.tracingChannel
+else channels.tracingChannel = () => ({ traceSync: (fn, _context, self, ...args) => fn.apply(self, args) })
+`
+await folder.write({ 'service.mjs': SERVICE, 'silent.cjs': SILENT })
 
 const onPath = (name: string) => (process.env['PATH'] ?? '').split(delimiter).map((place) => join(place, name)).find((file) => existsSync(file))
 /** What `npm install` brings for this system; the script of the package deno would copy it. */

@@ -1,4 +1,3 @@
-import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import t from 'tap'
 import typescript, { type CompilerOptions, type SourceFile } from 'typescript'
@@ -91,9 +90,7 @@ function compile (file: string, settings: Record<string, unknown>): { said: stri
 for (const [name, type, settings] of SETTINGS) {
   t.test(`TypeScript with ${name}: the program compiles, the declarations are without an error, and it runs`, async (t) => {
     const project = folder.join(name)
-    await mkdir(project)
-    await writeFile(`${project}/package.json`, JSON.stringify({ type }))
-    await writeFile(`${project}/program.ts`, PROGRAM)
+    await folder.write({ [`${name}/package.json`]: JSON.stringify({ type }), [`${name}/program.ts`]: PROGRAM })
     const { said, ours } = compile(`${project}/program.ts`, settings)
     t.same(said, [])
     for (const entry of ['src/index.d', 'adapters/pg.d', 'adapters/typeorm.d', 'src/testing/index.d']) t.ok(ours.some((path) => path.startsWith(folder.join('package/dist', entry))), entry)

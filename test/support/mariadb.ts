@@ -1,13 +1,12 @@
 import { execFile, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import mysql from 'mysql2/promise'
 import { freePort } from './postgres.js'
 import { startProgram, unavailable, type Test } from './program.js'
+import { temporaryFolder } from './temporary-folder.js'
 
 /** A real MariaDB of the test's own, on a free port of the loopback interface. */
 export interface MariaDb {
@@ -31,12 +30,11 @@ const FAST = ['--skip-log-bin', '--innodb-flush-log-at-trx-commit=0', '--innodb-
  */
 export async function startMariaDb (t: Test, ...flags: string[]): Promise<MariaDb | undefined> {
   const port = await freePort()
-  const folder = await mkdtemp(join(tmpdir(), 'fastify-prometheus-mariadb-'))
+  const folder = await temporaryFolder(t, 'mariadb')
   const files = ['--no-defaults', `--datadir=${join(folder, 'data')}`, '--user=root']
   try {
     await promisify(execFile)('mariadb-install-db', [...files, '--auth-root-authentication-method=normal', '--skip-test-db'])
   } catch (error) {
-    await rm(folder, { recursive: true, force: true })
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
     unavailable(t, `mariadb-install-db is not on the PATH: ${FROM}`)
     return undefined
@@ -49,7 +47,6 @@ export async function startMariaDb (t: Test, ...flags: string[]): Promise<MariaD
     if (server !== undefined) await answers(server, config)
   }
   await start()
-  t.teardown(() => rm(folder, { recursive: true, force: true }))
   if (server === undefined) return undefined
   return {
     port,

@@ -1,12 +1,12 @@
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort } from './postgres.js'
 import { startProgram, type Test } from './program.js'
+import { temporaryFolder } from './temporary-folder.js'
 
 /** The chart's nginx, and what it is to stand before. */
 export interface NginxSettings {
@@ -34,8 +34,7 @@ export interface Nginx {
  * @returns undefined where there is none: the test has failed with CI set, else it is skipped
  */
 export async function startNginx (t: Test, { conf, htpasswd, upstreamPort }: NginxSettings): Promise<Nginx | undefined> {
-  const folder = await mkdtemp(join(tmpdir(), 'fastify-prometheus-nginx-'))
-  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  const folder = await temporaryFolder(t, 'nginx')
   const port = await freePort()
   const passwords = join(folder, 'htpasswd')
   const log = join(folder, 'access.log')

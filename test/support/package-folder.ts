@@ -1,12 +1,12 @@
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { freePort } from './postgres.js'
 import { startProgram, type Test } from './program.js'
+import { temporaryFolder } from './temporary-folder.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const modules = join(root, 'node_modules')
@@ -20,8 +20,7 @@ const PROJECT = `mkdir node_modules\necho '${JSON.stringify({ name: 'consumer', 
  * @param begin a script of sh that makes the project's package.json and node_modules
  */
 export async function unpackPackage (t: Pick<Test, 'teardown'>, begin = PROJECT): Promise<PackageFolder> {
-  const parent = await mkdtemp(join(tmpdir(), 'fastify-prometheus-package-'))
-  t.teardown(() => rm(parent, { recursive: true, force: true }))
+  const parent = await temporaryFolder(t, 'package')
   const path = join(parent, 'walks')
   await mkdir(path)
   const [packed] = JSON.parse(await output(root, 'npm', ['pack', '--json', '--ignore-scripts', '--loglevel=error', '--pack-destination', parent])) as [{ filename: string, files: Array<{ path: string }> }]
@@ -57,15 +56,23 @@ export class PackageFolder {
     return this.output('sh', ['-ec', script])
   }
 
+  /** Writes files, by their paths in the project, and makes the folders that they are in. */
+  async write (files: Readonly<Record<string, string>>): Promise<void> {
+    for (const [path, text] of Object.entries(files)) {
+      await mkdir(dirname(this.join(path)), { recursive: true })
+      await writeFile(this.join(path), text)
+    }
+  }
+
   /** Writes a file, runs it, and gives what it printed. @param flags of Node */
   async node (file: string, code: string, ...flags: string[]): Promise<string> {
-    await writeFile(this.join(file), code)
+    await this.write({ [file]: code })
     return this.output(process.execPath, [...flags, file])
   }
 
   /** Writes a file that is a Fastify with a logger, starts it, and says where it listens; stopped at teardown. @param more of its environment */
   async start (t: Test, file: string, code: string, more: Record<string, string> = {}): Promise<string> {
-    await writeFile(this.join(file), code)
+    await this.write({ [file]: code })
     return await this.run(t, [file], more)
   }
 

@@ -1,11 +1,11 @@
 import type { ChildProcess } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort } from './postgres.js'
 import { startProgram, type Test } from './program.js'
+import { temporaryFolder } from './temporary-folder.js'
 
 /** What prometheus.yml says (https://prometheus.io/docs/prometheus/latest/configuration/configuration/); files in it by their whole paths. */
 export interface PrometheusConfig {
@@ -73,8 +73,7 @@ const PATIENCE = 30_000
  * @returns undefined where there is none: the test has failed with CI set, else it is skipped
  */
 export async function startPrometheus (t: Test, config: PrometheusConfig, ...features: string[]): Promise<Prometheus | undefined> {
-  const folder = await mkdtemp(join(tmpdir(), 'fastify-prometheus-prom-'))
-  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  const folder = await temporaryFolder(t, 'prom')
   const file = join(folder, 'prometheus.yml')
   // JSON is YAML.
   await writeFile(file, JSON.stringify(config))

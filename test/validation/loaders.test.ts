@@ -1,5 +1,3 @@
-import { mkdir, writeFile } from 'node:fs/promises'
-import { dirname } from 'node:path'
 import Fastify, { type FastifyServerOptions } from 'fastify'
 import { Registry } from 'prom-client'
 import t from 'tap'
@@ -9,13 +7,6 @@ import { readOptions } from '../../src/options.js'
 import { unpackPackage } from '../support/package-folder.js'
 
 const folder = await unpackPackage(t)
-
-async function write (files: Readonly<Record<string, string>>): Promise<void> {
-  for (const [path, text] of Object.entries(files)) {
-    await mkdir(dirname(folder.join(path)), { recursive: true })
-    await writeFile(folder.join(path), text)
-  }
-}
 
 /** The plugin as a file that a loader finds. */
 const PLUGIN = "export { metricsPlugin as default } from 'fastify-prometheus'\n"
@@ -59,7 +50,7 @@ const LAYOUTS: Readonly<Record<string, Layout>> = {
 
 t.test('@fastify/autoload loads the plugin from any layout, and the page is at its own path', async (t) => {
   const cases = Object.entries(LAYOUTS).map(([name, { autoload = '', options = '' }], i) => `  { name: ${JSON.stringify(name)}, dir: 'layouts/${i}', options: { ${options} }, ${autoload} }`)
-  for (const [i, { files }] of Object.values(LAYOUTS).entries()) await write(Object.fromEntries(Object.entries(files).map(([path, text]) => [`layouts/${i}/${path}`, text])))
+  for (const [i, { files }] of Object.values(LAYOUTS).entries()) await folder.write(Object.fromEntries(Object.entries(files).map(([path, text]) => [`layouts/${i}/${path}`, text])))
   const printed = await folder.node('autoload.mjs', `
 import AutoLoad from '@fastify/autoload'
 import Fastify from 'fastify'
@@ -95,7 +86,7 @@ process.stdout.write(JSON.stringify(results))
 
 t.test('fastify-cli starts it as the application itself and within one, with the options of the server', async (t) => {
   const server = "export const options = { trustProxy: true, bodyLimit: 5000, routerOptions: { caseSensitive: false }, requestIdHeader: 'x-id', mine: 's3cret' }\n"
-  await write({
+  await folder.write({
     'itself.js': PLUGIN + server,
     'template/app.js': `import AutoLoad from '@fastify/autoload'
 ${server}
@@ -153,7 +144,7 @@ t.test('the options of the server and of register() are known, each', async (t) 
 })
 
 t.test("without a loader what is unknown stays refused, beside another plugin's loader too", async (t) => {
-  await write({ 'beside/walks.js': 'export default async function walks () {}\n' })
+  await folder.write({ 'beside/walks.js': 'export default async function walks () {}\n' })
   const { default: AutoLoad } = await import('@fastify/autoload')
   for (const options of [{ endpiont: '/m' }, { defaultMetrics: {} }]) {
     const app = Fastify()
