@@ -108,8 +108,13 @@ t.test('each plugin in the tables is installed, and a test has each of their cur
   const { devDependencies } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { devDependencies: Record<string, string> }
   const folder = join(root, 'test/neighbours')
   const tests = (await Promise.all((await readdir(folder)).map((file) => readFile(join(folder, file), 'utf8')))).join('\n')
-  const rows = [...page.table('with', 'where nothing is said', 'the cure'), ...page.table('with', 'how its requests look', 'what changes it')]
-  t.ok(rows.length > 20, `${rows.length} rows`)
+  const tables = [page.table('plugin', 'what happens', 'what to do'), page.table('plugin', 'how its requests look', 'what you can change')]
+  for (const table of tables) {
+    const names = table.map(([name = '']) => name)
+    t.same(names, [...names].sort(), 'in the order of the alphabet')
+  }
+  const rows = tables.flat()
+  t.equal(rows.length, 30)
   for (const [name = '', , cure = ''] of rows) {
     t.ok(name in devDependencies, `${name} is installed`)
     t.match(tests, new RegExp(`from '${name}['/]`), `a test has ${name}`)
