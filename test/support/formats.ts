@@ -5,9 +5,9 @@ import { Page } from './page.js'
 import { startPrometheus, type Prometheus } from './prometheus.js'
 
 /*
- * A Prometheus for each format scrapes one service. A Prometheus asks for protobuf first where native histograms are on,
- * else for OpenMetrics. Debian's 2.42 has no setting that makes it ask for text, so the requests of the third Prometheus
- * lose their Accept header before they reach the endpoint, which then answers in text.
+ * A Prometheus for each format scrapes one service. A Prometheus asks for protobuf first where native histograms are
+ * on, else for OpenMetrics. Debian's 2.42 has no setting that makes it ask for text, so the requests of the third
+ * Prometheus lose their Accept header before they reach the endpoint, which then answers in text.
  */
 const FEATURES: Readonly<Record<Format, readonly string[]>> = { protobuf: ['exemplar-storage', 'native-histograms'], openmetrics: ['exemplar-storage'], text: ['exemplar-storage'] }
 export const FORMATS = Object.keys(FEATURES) as Format[]
