@@ -51,9 +51,9 @@ t.test('what a Prometheus makes of buckets', async (t) => {
       t.equal(buckets.reduce((sum, { count }) => sum + count, 0), values.length, `${name}: nothing is missing`)
     }
     /**
-     * What Prometheus says and the value itself are in the same bucket, (lower, lower * base] with base = 2^(2^-schema),
-     * whatever Prometheus does between the bounds: so neither is more than base times the other. (Where it answers with the
-     * middle of the bucket, lower * sqrt(base), it is sqrt(base) times.)
+     * What Prometheus says and the value itself are in the same bucket, (lower, lower * base] with base =
+     * 2^(2^-schema), whatever Prometheus does between the bounds: so neither is more than base times the other. (Where
+     * it answers with the middle of the bucket, lower * sqrt(base), it is sqrt(base) times.)
      */
     const isWithinItsError = async (t: Test, histogram: string, values: readonly number[], schema: number) => {
       const grown = sorted(values)

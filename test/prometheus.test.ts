@@ -136,8 +136,8 @@ t.test('what it knows in every format', async (t) => {
 
   await t.test('the series are the same ones in every format, names and labels', async (t) => {
     /**
-     * A native histogram is one series in protobuf, and lines of several names in the other formats. What runs in Node at
-     * this moment (nodejs_active_...) is another thing at the next.
+     * A native histogram is one series in protobuf, and lines of several names in the other formats. What runs in Node
+     * at this moment (nodejs_active_...) is another thing at the next.
      */
     const seriesOf = async (format: Scraped, natives: ReadonlySet<string | undefined>) => {
       const found = await running[format].query('{__name__=~".+", __name__!~"nodejs_active_.+|.+_created"}')

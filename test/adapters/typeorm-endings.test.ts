@@ -7,8 +7,8 @@ import { loadSqlite } from '../support/sqlite.js'
 import { Dog, entities, valueOf } from './typeorm-entities.js'
 
 /*
- * Transactions that end without being asked, or that TypeORM does not know of. Dogs are only inserted here, so that what
- * was counted is what the table has.
+ * Transactions that end without being asked, or that TypeORM does not know of. Dogs are only inserted here, so that
+ * what was counted is what the table has.
  */
 
 let names = 0

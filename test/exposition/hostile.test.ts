@@ -13,8 +13,9 @@ import { missing, Parsers, type ParsedSample } from '../support/parsers.js'
 import { promtool } from '../support/promtool.js'
 
 /*
- * Whatever is in a registry, the page is one that every parser reads: Prometheus' own of the text format (promtool), the
- * strict one of OpenMetrics (prometheus_client) and protobufjs; and the metrics that nothing is wrong with are on it.
+ * Whatever is in a registry, the page is one that every parser reads: Prometheus' own of the text format (promtool),
+ * the strict one of OpenMetrics (prometheus_client) and protobufjs; and the metrics that nothing is wrong with are on
+ * it.
  */
 const parsers = await Parsers.start(t)
 

@@ -169,9 +169,9 @@ t.test('a series whose labels are 1 MB long is not in one chunk', { skip }, asyn
 })
 
 t.test('bounds are written as Prometheus writes them', async (t) => {
-  // Go's strconv.FormatFloat(bound, 'g', -1, 64): the shortest digits that are read as the same number, with an exponent of
-  // two digits or more below 0.0001 and from a million on (%e is for exponents below -4 or from 6 on where the precision
-  // is the shortest, strconv/ftoa.go). Then ".0" where there is neither a dot nor an exponent
+  // Go's strconv.FormatFloat(bound, 'g', -1, 64): the shortest digits that are read as the same number, with an
+  // exponent of two digits or more below 0.0001 and from a million on (%e is for exponents below -4 or from 6 on where
+  // the precision is the shortest, strconv/ftoa.go). Then ".0" where there is neither a dot nor an exponent
   // (prometheus/common/expfmt/openmetrics_create.go, writeOpenMetricsFloat).
   const table: Array<[number, string]> = [
     [0, '0.0'], [-0, '0.0'], [1, '1.0'], [-1, '-1.0'], [0.1, '0.1'], [0.005, '0.005'], [2.5, '2.5'], [10, '10.0'], [-12.25, '-12.25'],

@@ -16,7 +16,10 @@ const PASSWORD = 'a password of the metrics'
 
 type Labels = Record<string, string>
 
-/** What stands behind an endpoint slice's endpoint, told as Prometheus tells it (https://prometheus.io/docs/prometheus/latest/configuration/configuration/#endpointslice). */
+/**
+ * What stands behind an endpoint slice's endpoint, told as Prometheus tells it
+ * (https://prometheus.io/docs/prometheus/latest/configuration/configuration/#endpointslice).
+ */
 interface Endpoint {
   namespace: string
   pod: string
@@ -113,7 +116,10 @@ async function finds (t: Test, helm: Helm): Promise<void> {
   await adapts(t, prometheus, ours, [one, kept[1] as Endpoint])
 }
 
-/** What prometheus-adapter does with its rule, for an autoscaler that asks for the pods of a namespace (https://github.com/kubernetes-sigs/prometheus-adapter/blob/master/docs/config.md). */
+/**
+ * What prometheus-adapter does with its rule, for an autoscaler that asks for the pods of a namespace
+ * (https://github.com/kubernetes-sigs/prometheus-adapter/blob/master/docs/config.md).
+ */
 async function adapts (t: Test, prometheus: Prometheus, ours: readonly KubernetesObject[], pods: readonly Endpoint[]): Promise<void> {
   const { rules: { custom } } = parse(await readFile(join(examples, 'prometheus-adapter.values.yaml'), 'utf8')) as {
     rules: { custom: Array<{ seriesQuery: string, metricsQuery: string, name: { matches: string, as: string }, resources: { overrides: Record<string, { resource: string }> } }> }

@@ -20,7 +20,9 @@ t.teardown(() => server.close())
 /** An empty project with the tarball of what `npm run build` made in it. */
 const folder = await unpackPackage(t)
 
-/** A service that is in a span of a real SDK, asks a database, and prints what a scraper gets, and the trace it was in. */
+/**
+ * A service that is in a span of a real SDK, asks a database, and prints what a scraper gets, and the trace it was in.
+ */
 const SERVICE = `
 import { metricsPlugin, MetricsError } from 'fastify-prometheus'
 import { instrumentPool } from 'fastify-prometheus/pg'
@@ -64,7 +66,10 @@ async function main () {
 main()
 `
 
-/** Pino makes its worker from files of its own, only where transports are asked for; these are what else a bundle of Fastify itself needs. */
+/**
+ * Pino makes its worker from files of its own, only where transports are asked for; these are what else a bundle of
+ * Fastify itself needs.
+ */
 const REQUIRE = "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);"
 const quiet = { logLevel: 'silent' as const }
 const esbuild = (options: BuildOptions) => async (to: string) => {

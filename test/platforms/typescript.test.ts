@@ -6,7 +6,10 @@ import { unpackPackage } from '../support/package-folder.js'
 /** An empty project with the tarball of what `npm run build` made in it. */
 const folder = await unpackPackage(t)
 
-/** What a project may say, that of every project of Nest's first among them: how imports are written, and in which kind of package. */
+/**
+ * What a project may say, that of every project of Nest's first among them: how imports are written, and in which kind
+ * of package.
+ */
 const SETTINGS: Array<[name: string, type: 'commonjs' | 'module', options: Record<string, unknown>]> = [
   ['CommonJS', 'commonjs', { module: 'commonjs', moduleResolution: 'node10' }],
   ['CommonJS, esModuleInterop and decorators', 'commonjs', { module: 'commonjs', moduleResolution: 'node10', esModuleInterop: true, emitDecoratorMetadata: true, experimentalDecorators: true }],
@@ -63,7 +66,10 @@ void main()
 /** What others declare is read once for each kind of module. */
 const others = new Map<string, SourceFile>()
 
-/** @returns what TypeScript has to say of the program and of each declaration of ours that it reaches, and what else it reaches of ours */
+/**
+ * @returns what TypeScript has to say of the program and of each declaration of ours that it reaches, and what else it
+ * reaches of ours
+ */
 function compile (file: string, settings: Record<string, unknown>): { said: string[], ours: string[] } {
   const { options, errors } = typescript.convertCompilerOptionsFromJson({
     target: 'es2022', lib: ['es2022'], strict: true, exactOptionalPropertyTypes: true, skipLibCheck: false, types: ['node'], ...settings

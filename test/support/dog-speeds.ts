@@ -12,8 +12,8 @@ export interface DogSpeeds {
   /** Its native buckets become wider when it is given a value that is far from NARROW. */
   readonly lowered: Instrument
   /**
-   * Observes SPEEDS in the other histograms: dog_speed_coarse gets their powers of 30, dog_balance their logarithms and a
-   * zero, dog_nothing none.
+   * Observes SPEEDS in the other histograms: dog_speed_coarse gets their powers of 30, dog_balance their logarithms and
+   * a zero, dog_nothing none.
    */
   observe (): void
 }

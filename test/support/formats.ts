@@ -8,9 +8,9 @@ import { startPrometheus, type Prometheus } from './prometheus.js'
 export type Scraped = Exclude<Format, 'openmetrics2'>
 
 /*
- * A Prometheus for each format scrapes one service. A Prometheus asks for protobuf first where native histograms are on,
- * else for OpenMetrics. Debian's 2.42 has no setting that makes it ask for text, so the requests of the third Prometheus
- * lose their Accept header before they reach the endpoint, which then answers in text.
+ * A Prometheus for each format scrapes one service. A Prometheus asks for protobuf first where native histograms are
+ * on, else for OpenMetrics. Debian's 2.42 has no setting that makes it ask for text, so the requests of the third
+ * Prometheus lose their Accept header before they reach the endpoint, which then answers in text.
  */
 const FEATURES: Readonly<Record<Scraped, readonly string[]>> = { protobuf: ['exemplar-storage', 'native-histograms'], openmetrics: ['exemplar-storage'], text: ['exemplar-storage'] }
 export const FORMATS = Object.keys(FEATURES) as Scraped[]

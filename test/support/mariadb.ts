@@ -61,7 +61,10 @@ export async function startMariaDb (t: Test, ...flags: string[]): Promise<MariaD
   }
 }
 
-/** Waits until it takes connections, and makes the database. Nothing that mariadbd does tells when that is, but that it answers. */
+/**
+ * Waits until it takes connections, and makes the database. Nothing that mariadbd does tells when that is, but that it
+ * answers.
+ */
 async function answers (server: ChildProcess, { host, port, user, database }: MariaDb['config']): Promise<void> {
   const until = Date.now() + PATIENCE
   for (;;) {

@@ -10,7 +10,10 @@ import { temporaryFolder } from './temporary-folder.js'
 
 /** The chart's nginx, and what it is to stand before. */
 export interface NginxSettings {
-  /** nginx.conf as the chart renders it: its port, its upstream and its paths are replaced by the test's own, and nothing else. */
+  /**
+   * nginx.conf as the chart renders it: its port, its upstream and its paths are replaced by the test's own, and
+   * nothing else.
+   */
   readonly conf: string
   /** The key 'htpasswd' of the Secret. */
   readonly htpasswd: string
@@ -30,7 +33,8 @@ export interface Nginx {
 }
 
 /**
- * Starts the nginx of the PATH with the chart's nginx.conf on a free port of the loopback interface; stopped at teardown, and its files removed.
+ * Starts the nginx of the PATH with the chart's nginx.conf on a free port of the loopback interface; stopped at
+ * teardown, and its files removed.
  * @returns undefined where there is none: the test has failed with CI set, else it is skipped
  */
 export async function startNginx (t: Test, { conf, htpasswd, upstreamPort }: NginxSettings): Promise<Nginx | undefined> {

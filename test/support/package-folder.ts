@@ -16,7 +16,8 @@ delete env['NODE_TEST_CONTEXT']
 const PROJECT = `mkdir node_modules\necho '${JSON.stringify({ name: 'consumer', type: 'module', private: true })}' > package.json`
 
 /**
- * Makes an empty project with the tarball of what was built last in it, and what else it needs as links, so that nothing is fetched; removed at teardown.
+ * Makes an empty project with the tarball of what was built last in it, and what else it needs as links, so that
+ * nothing is fetched; removed at teardown.
  * @param begin a script of sh that makes the project's package.json and node_modules
  */
 export async function unpackPackage (t: Pick<Test, 'teardown'>, begin = PROJECT): Promise<PackageFolder> {
@@ -70,13 +71,19 @@ export class PackageFolder {
     return this.output(process.execPath, [...flags, file])
   }
 
-  /** Writes a file that is a Fastify with a logger, starts it, and says where it listens; stopped at teardown. @param more of its environment */
+  /**
+   * Writes a file that is a Fastify with a logger, starts it, and says where it listens; stopped at teardown.
+   * @param more of its environment
+   */
   async start (t: Test, file: string, code: string, more: Record<string, string> = {}): Promise<string> {
     await this.write({ [file]: code })
     return await this.run(t, [file], more)
   }
 
-  /** Runs a program of Node's that is a Fastify with a logger, and says where it listens; stopped at teardown. @param args its file, and what it is given */
+  /**
+   * Runs a program of Node's that is a Fastify with a logger, and says where it listens; stopped at teardown.
+   * @param args its file, and what it is given
+   */
   async run (t: Test, args: readonly string[], more: Record<string, string> = {}): Promise<string> {
     const port = await freePort()
     const child = await startProgram(t, process.execPath, args, 'Node', { cwd: this.path, env: { ...env, ...more, PORT: String(port) }, stdio: ['ignore', 'pipe', 'pipe'] })

@@ -7,7 +7,10 @@ import { freePort } from './postgres.js'
 import { startProgram, type Test } from './program.js'
 import { temporaryFolder } from './temporary-folder.js'
 
-/** What prometheus.yml says (https://prometheus.io/docs/prometheus/latest/configuration/configuration/); files in it by their whole paths. */
+/**
+ * What prometheus.yml says (https://prometheus.io/docs/prometheus/latest/configuration/configuration/); files in it by
+ * their whole paths.
+ */
 export interface PrometheusConfig {
   readonly global?: object
   readonly scrape_configs?: readonly object[]
@@ -67,8 +70,8 @@ const LOOK = 100
 const PATIENCE = 30_000
 
 /**
- * Starts the Prometheus of the PATH on a free port of the loopback interface; stopped at teardown, and its files removed. The first scrape comes some
- * five seconds later: that is how long it waits for targets.
+ * Starts the Prometheus of the PATH on a free port of the loopback interface; stopped at teardown, and its files
+ * removed. The first scrape comes some five seconds later: that is how long it waits for targets.
  * @param features of `--enable-feature`
  * @returns undefined where there is none: the test has failed with CI set, else it is skipped
  */
@@ -152,7 +155,10 @@ export class Prometheus {
     return answer.data
   }
 
-  /** Waits until each target was scraped with all that is there now: the scrape began later. @param job of the targets that are meant; default: all */
+  /**
+   * Waits until each target was scraped with all that is there now: the scrape began later.
+   * @param job of the targets that are meant; default: all
+   */
   async scraped (job?: string): Promise<void> {
     const now = Date.now() / 1000
     await this.until(async () => {
