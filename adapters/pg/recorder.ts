@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks'
 import { Activity, secondsBetween } from '../../src/database/activity.js'
 import { DatabaseMetrics, type DatabaseScope } from '../../src/database/metrics.js'
 import { operationOf, type Operation } from '../../src/database/operation.js'

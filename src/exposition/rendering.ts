@@ -1,3 +1,5 @@
+import { performance } from 'node:perf_hooks'
+
 /** Milliseconds, from its start, for which further scrapes may join the shared page of several scrapes. */
 const FRESH = 1000
 

@@ -21,6 +21,8 @@ import { readStatus, SWITCHING_PROTOCOLS } from './wire.js'
 const CLIENT_CLOSED_REQUEST = 499
 /** The status code of a request whose connection the server closed without an answer, as nginx logs it. */
 const NO_RESPONSE = 444
+/** Node's own, taken when this module is loaded: a test's fake clock would keep what waits for it from being observed. */
+const { setImmediate } = globalThis
 /** Milliseconds after which a request in flight may be over although its end was missed. */
 const OLD = 1000
 

@@ -4,6 +4,7 @@ import t from 'tap'
 import { Counter, Gauge } from '../../src/index.js'
 import { exposed, TEXT } from '../support/exposed.js'
 import { gate } from '../support/gate.js'
+import { service } from '../support/http.js'
 
 t.test('a scraper that says it waits for a day has two minutes, of which metrics have four fifths: one that hangs costs itself alone', async (t) => {
   const registry = new Registry()
@@ -67,4 +68,13 @@ t.test('a scraper in a hurry takes nothing from the others', async (t) => {
   t.match(String(await others), 'slow_total 0\n')
   t.match(String(await later), 'slow_total 0\n', 'it waits for what the hurried one has asked for')
   t.equal(asked, 2, 'and nobody asks anew meanwhile')
+})
+
+t.test('a page that was asked for under a fake clock is answered, and so is every later one', async (t) => {
+  const { app } = await service(t, {})
+  const clock = FakeTimers.install({ toFake: ['setImmediate', 'setTimeout', 'performance'] })
+  t.teardown(() => clock.uninstall())
+  t.equal((await app.inject('/metrics')).statusCode, 200)
+  clock.uninstall()
+  t.equal((await app.inject('/metrics')).statusCode, 200)
 })
