@@ -30,6 +30,6 @@ export function secondsText (seconds: number): string {
   const milliseconds = Math.floor(Math.round(seconds * MICROSECONDS) / 1000)
   let written = seconds
   // Each step takes the next higher float, twice at most: the step is more than the error of the product.
-  for (let step = 0; step < 2 && Math.floor(written * 1000) < milliseconds; step++) written *= 1 + Number.EPSILON
+  for (let step = 0; step < 2 && milliseconds < Number.MAX_SAFE_INTEGER && Math.floor(written * 1000) < milliseconds; step++) written *= 1 + Number.EPSILON
   return valueText(written)
 }

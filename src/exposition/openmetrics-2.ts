@@ -143,7 +143,8 @@ class Samples {
   }
 
   #writeExemplar (exemplar: Exemplar | null | undefined): void {
-    if (exemplar !== undefined && exemplar !== null) writeExemplar(this.#writer, exemplar, isShort, secondsText(exemplar.timestamp))
+    // One exemplar without a time would make the whole page invalid.
+    if (exemplar !== undefined && exemplar !== null && Number.isFinite(exemplar.timestamp)) writeExemplar(this.#writer, exemplar, isShort, secondsText(exemplar.timestamp))
   }
 
   #startBytes (created: number): Uint8Array {

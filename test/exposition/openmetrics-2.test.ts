@@ -75,6 +75,13 @@ t.test('a start falls on its millisecond, however a reader gets there', async (t
   t.same(read(familyOf('counter', [{ created: NaN }]))[0]?.samples[0]?.start, undefined, 'what is no time is none')
 })
 
+t.test('an exemplar that has no time is left out, and one of any time is written', async (t) => {
+  const [family] = read(familyOf('counter', [NaN, Infinity, 0, 1e300, Number.MAX_VALUE, -1.5].map((timestamp, i) => ({
+    labels: [new LabelPair('i', String(i))], value: 1, exemplar: { labelSet: { trace_id: 'x' }, value: 1, timestamp }
+  }))))
+  t.same(family?.samples.map(({ exemplars }) => exemplars.map(({ timestamp }) => timestamp)), [[], [], [0], [1e300], [Number.MAX_VALUE], [-1.5]])
+})
+
 t.test('a summary is one line, and one that says what a summary may not is in parts', async (t) => {
   const quantiles = { quantiles: [{ quantile: 0.99, value: NaN }, { quantile: 0.5, value: 2 }], count: 17 }
   t.match(pageOf([familyOf('summary', [{ value: 3.25, quantiles, created: 1.5 }, { labels: [new LabelPair('dog', 'x')], value: 0, quantiles: { quantiles: [], count: 0 } }])]).toString(),
