@@ -12,7 +12,7 @@ import { bracketHandler } from './handler-bracket.js'
 import { keptIn } from './kept.js'
 import { Refusals } from './refusals.js'
 import { RouteLabels, type RouteNamer } from './route-label.js'
-import { checkRouteConfig, RouteTable } from './routes.js'
+import { checkRouteConfig, RouteTable, UNMATCHED } from './routes.js'
 import { UserLabels, type LabelResolver } from './user-labels.js'
 import { countViews } from './views.js'
 
@@ -42,6 +42,7 @@ export function instrumentHttp (fastify: FastifyInstance, scope: Scope, settings
     methods: fastify.supportedMethods,
     labels: routeLabels,
     onFirstRequest (request) {
+      warnOfConfig(fastify, request)
       if (!brackets) return
       brackets = bracketHandler(request)
       if (!brackets) failed(new Error('this Fastify keeps its routes in a way that is not known here: http_handler_duration_seconds stays empty'))
@@ -126,6 +127,22 @@ export function instrumentHttp (fastify: FastifyInstance, scope: Scope, settings
       failed(error)
     }
   }, new Refusals(families.http_client_errors_total, failed))
+}
+
+/**
+ * Warns of a wrong `config.metrics` of a route that was registered before the plugin, when its first request comes.
+ * Never throws, whatever the logger does.
+ */
+function warnOfConfig (fastify: FastifyInstance, { routeOptions: { url, config } }: FastifyRequest): void {
+  try {
+    checkRouteConfig(url ?? UNMATCHED, config)
+  } catch (error) {
+    try {
+      fastify.log.warn(`${(error as Error).message}; it is ignored, and logged once for each method of the route`)
+    } catch {
+      // A logger without levels, or one that fails, leaves nobody to tell.
+    }
+  }
 }
 
 /** The oldest exchange that is open: the end of the exchanges before it was missed. */

@@ -77,7 +77,7 @@ t.test('what a route says wrongly of itself is refused where it is registered, b
   for (const [i, said] of right.entries()) t.doesNotThrow(() => app.get(`/${i}`, { config: { metrics: said as never } }, async () => ''))
 })
 
-t.test('what a route from before the plugin says wrongly of itself counts as not said', async (t) => {
+t.test('what a route from before the plugin says wrongly of itself counts as not said, and is logged at its first request', async (t) => {
   const said: unknown[] = [true, 'name', null, 5, { route: '' }, { route: 5 }, { longLived: 'yes' }]
   const { app, page } = await service(t, { before: (app) => { for (const [i, metrics] of said.entries()) app.get(`/${i}`, { config: { metrics: metrics as never } }, async () => 'ok') } })
   for (const i of said.keys()) t.equal((await app.inject(`/${i}`)).body, 'ok')
@@ -85,6 +85,24 @@ t.test('what a route from before the plugin says wrongly of itself counts as not
   t.same(after.values('http_requests_received_total', 'route'), said.map((_, i) => `/${i}`))
   t.same(after.of('http_streams_open'), [])
   t.equal(after.sum('metrics_instrumentation_errors_total'), 0)
+})
+
+t.test('a misspelt config of a route beside a plugin that was not awaited is logged once, with what to write', async (t) => {
+  const warnings: string[] = []
+  const log = Fastify({ logger: { level: 'warn', stream: { write: (line: string) => { warnings.push((JSON.parse(line) as { msg: string }).msg) } } } })
+  t.teardown(() => log.close())
+  log.register(metricsPlugin, { registry: new Registry() })
+  log.get('/walks', { config: { metrics: { rout: 'walks' } as never } }, async () => 'ok')
+  for (let i = 0; i < 3; i++) t.equal((await log.inject('/walks')).statusCode, 200)
+  t.equal(warnings.length, 1)
+  t.match(warnings[0], /^FP_ERR_INVALID_OPTION: route '\/walks' option 'config\.metrics\.rout' must be left out; the options are route, longLived, .*; it is ignored/)
+
+  const broken = Fastify({ loggerInstance: { level: 'warn', info () {}, error () {}, debug () {}, fatal () {}, trace () {}, warn () { throw new Error('of the test') }, child () { return this } } as never })
+  t.teardown(() => broken.close())
+  broken.register(metricsPlugin, { registry: new Registry() })
+  broken.get('/walks', { config: { metrics: 7 as never } }, async () => 'ok')
+  t.equal((await broken.inject('/walks')).body, 'ok')
+  t.match(await broken.metrics.render(), 'http_requests_received_total{method="GET",route="/walks",scheme="http"} 1\n', 'a logger that throws costs no request')
 })
 
 t.test('the options are not changed, and the defaults need none', async (t) => {
