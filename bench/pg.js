@@ -6,27 +6,28 @@ import pg from 'pg'
 import prom from 'prom-client'
 import { instrumentPool } from 'fastify-prometheus/pg'
 import { startPostgres } from '../test/support/postgres.js'
-import { difference, interleave, median, row } from './measure.js'
+import { difference, interleave, median, row, Spread, STARTS } from './measure.js'
 
 const QUERIES = 800
 const CONNECTIONS = 8
-/** Where a process decides to put its code and its memory moves a result by a microsecond. */
-const STARTS = 3
 /** A build to compare with, its folder dist. */
 const BEFORE = process.env.BENCH_BEFORE
 
-export async function pgPool ({ rounds = 41 } = {}) {
+export async function pgPool ({ rounds = 15, starts = STARTS } = {}) {
   const server = await startPostgres()
   try {
-    const starts = []
-    for (let start = 0; start < STARTS; start++) starts.push(await inProcess(server.config, rounds))
-    const of = (name) => median(starts.map((differences) => differences[name]))
+    const all = []
+    for (let start = 1; start <= starts; start++) {
+      process.stderr.write(`  start ${start} of ${starts}\n`)
+      all.push(await inProcess(server.config, rounds))
+    }
+    const over = (name) => new Spread(all.map((differences) => differences[name]))
     return ['pool', 'client'].flatMap((path) => {
-      const [ours, peer] = [of(`ours ${path}`), of(`promClient ${path}`)]
+      const [ours, peer] = [over(`ours ${path}`), over(`promClient ${path}`)]
       const what = `CPU per SELECT 1 through a ${path}`
       return [
-        row(what, `+${ours.toFixed(2)} us on ${of(`bare ${path}`).toFixed(1)} us; duration and rows on prom-client +${peer.toFixed(2)} us: ${share(ours, peer)}`, 'at most 1/6', ours <= peer / 6),
-        ...BEFORE === undefined ? [] : [row('... the build before', `+${of(`before ${path}`).toFixed(2)} us`, '', true)]
+        row(what, `+${ours.text(2)} us on ${over(`bare ${path}`).median.toFixed(1)} us; duration and rows on prom-client +${peer.text(2)} us: ${share(ours.median, peer.median)}`, 'at most 1/6', ours.median <= peer.median / 6),
+        ...BEFORE === undefined ? [] : [row('... the build before', `+${over(`before ${path}`).text(2)} us`, '', true)]
       ]
     })
   } finally {

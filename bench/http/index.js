@@ -1,16 +1,14 @@
 // CPU time of a server per request, read in the server's own process while another one sends the requests.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { connect } from 'node:net'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { difference, interleave, median, row, Spread, STARTS } from '../measure.js'
+import { Connections } from './connections.js'
 
 const REQUESTS = 600
 /** Code that is not yet compiled is what else would be measured. */
 const WARMUP = 30_000
-const CONNECTIONS = 16
-const REQUEST = Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
 
 /** The build of another version, in whose place the current one is to come: its `dist` folder. */
 const BEFORE = process.env.BENCH_BEFORE
@@ -41,14 +39,9 @@ async function oneStart (names, rounds) {
   for (const name of names) {
     const child = fork(fileURLToPath(new URL('server.js', import.meta.url)), [name])
     const [{ port }] = await once(child, 'message')
-    const server = { child, sockets: [], onData () {} }
-    for (let i = 0; i < CONNECTIONS; i++) {
-      const socket = connect(port, '127.0.0.1').on('data', () => server.onData(socket))
-      await once(socket, 'connect')
-      server.sockets.push(socket)
-    }
-    await load(server, WARMUP)
-    servers.set(name, server)
+    const connections = await Connections.open(port)
+    await connections.load(WARMUP)
+    servers.set(name, { child, connections })
   }
   const cpu = async ({ child }) => {
     child.send('cpu')
@@ -58,31 +51,13 @@ async function oneStart (names, rounds) {
   const variants = Object.fromEntries(names.map((name) => [name, async () => {
     const server = servers.get(name)
     const before = await cpu(server)
-    await load(server, REQUESTS)
+    await server.connections.load(REQUESTS)
     return (await cpu(server) - before) / REQUESTS
   }]))
   const costs = await interleave(variants, { rounds })
-  for (const { child, sockets } of servers.values()) {
-    for (const socket of sockets) socket.destroy()
+  for (const { child, connections } of servers.values()) {
+    connections.close()
     child.disconnect()
   }
   return costs
-}
-
-/**
- * Sends requests over a few connections that stay, one at a time on each. It never sleeps: waking a sleeping client is paid for by the
- * server, in the system call that sends the response, and a slower server would pay it more often.
- */
-function load (server, requests) {
-  let left = requests
-  let answered = 0
-  return new Promise((resolve) => {
-    const spin = () => { if (answered < requests) setImmediate(spin) }
-    server.onData = (socket) => {
-      if (left-- > 0) socket.write(REQUEST)
-      if (++answered === requests) resolve()
-    }
-    for (const socket of server.sockets) if (left-- > 0) socket.write(REQUEST)
-    spin()
-  })
 }
