@@ -1,5 +1,5 @@
-// Prints the budgets of DESIGN and the results of this machine side by side. The results are ratios of one run: the
-// variants are interleaved, and medians are compared.
+// Prints our budgets and the results of this machine side by side. The results are ratios of one run: the variants are
+// interleaved, each server is started ten times (BENCH_STARTS), and medians over the starts are compared.
 // `npm run bench` runs all of it, `npm run bench -- http observation` some of it.
 // BENCH_BEFORE=/path/to/another/dist compares http and pg with that build.
 import { fork } from 'node:child_process'
