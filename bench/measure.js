@@ -41,8 +41,8 @@ export class Spread {
   }
 
   /** `15.5 (12.1 to 30.0)`, with so many digits. */
-  text (digits, unit = '') {
-    return `${this.median.toFixed(digits)}${unit} (${this.sorted[0].toFixed(digits)} to ${this.sorted.at(-1).toFixed(digits)})`
+  text (digits) {
+    return `${this.median.toFixed(digits)} (${this.sorted[0].toFixed(digits)} to ${this.sorted.at(-1).toFixed(digits)})`
   }
 }
 

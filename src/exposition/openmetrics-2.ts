@@ -1,4 +1,4 @@
-import type { BucketsSnapshot, Exemplar, FamilySnapshot, LabelPair, NativeBuckets, NativeSnapshot, QuantilesSnapshot, SeriesSnapshot } from '../metrics/index.js'
+import { countOf, hasClassic, type BucketsSnapshot, type Exemplar, type FamilySnapshot, type LabelPair, type NativeBuckets, type NativeSnapshot, type QuantilesSnapshot, type SeriesSnapshot } from '../metrics/index.js'
 import { isShort } from './exemplar-labels.js'
 import { unitOf, writeMetadata } from './metadata.js'
 import { NativeSpans } from './native-spans.js'
@@ -86,17 +86,16 @@ class Samples {
     writer.byte(LINE_FEED)
   }
 
-  #writeHistogram (sum: number, { counts, at, native }: BucketsSnapshot): void {
+  #writeHistogram (sum: number, buckets: BucketsSnapshot): void {
+    const { counts, at, native } = buckets
     const writer = this.#writer
     const bounds = this.#bounds
-    let total = 0
-    for (let i = 0; i < bounds.length; i++) total += counts[at + i] as number
     writer.bytes(COUNT)
-    writeNumber(writer, total)
+    writeNumber(writer, countOf(buckets, bounds.length))
     writer.bytes(SUM)
     writer.ascii(valueText(sum))
     if (native !== undefined) this.#writeNative(native)
-    if (native === undefined || bounds.length > 1) {
+    if (hasClassic(buckets, bounds.length)) {
       let count = 0
       writer.reserve(this.#bucketsRoom)
       for (let i = 0; i < bounds.length; i++) {
@@ -128,7 +127,7 @@ class Samples {
    */
   #writeSide (side: 'negative' | 'positive', buckets: NativeBuckets): void {
     const spans = this.#spans
-    if (buckets.counts.length === 0 || !spans.read(buckets)) return
+    if (!spans.read(buckets)) return
     let text = `,${side}_spans:[`
     for (let i = 0; i < spans.offsets.length; i++) text += `${i === 0 ? '' : ','}${spans.offsets[i]}:${spans.lengths[i]}`
     text += `],${side}_buckets:[`

@@ -1,4 +1,4 @@
-import { LabelPair, type FamilySnapshot, type SeriesSnapshot } from '../metrics/index.js'
+import { LabelPair, countOf, type FamilySnapshot, type SeriesSnapshot } from '../metrics/index.js'
 import { boundText } from './numbers.js'
 
 const EMPTY = Buffer.alloc(0)
@@ -57,13 +57,6 @@ export function partsOf (family: FamilySnapshot): FamilySnapshot[] {
 
 function bucketsOf ({ labels, buckets }: SeriesSnapshot, bounds: readonly number[]): SeriesSnapshot[] {
   return [...bounds, Infinity].map((upper, i) => single([...labels, bound('le', upper)], buckets === undefined ? 0 : countOf(buckets, i + 1)))
-}
-
-/** The count of the first buckets together. */
-function countOf ({ counts, at }: NonNullable<SeriesSnapshot['buckets']>, buckets: number): number {
-  let count = 0
-  for (let i = at; i < at + buckets; i++) count += counts[i] as number
-  return count
 }
 
 function bound (name: string, value: number): LabelPair {

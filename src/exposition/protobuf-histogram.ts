@@ -1,4 +1,4 @@
-import type { BucketsSnapshot, Exemplar, NativeBuckets, NativeSnapshot, SeriesSnapshot } from '../metrics/index.js'
+import { countOf, hasClassic, type BucketsSnapshot, type Exemplar, type NativeBuckets, type NativeSnapshot, type SeriesSnapshot } from '../metrics/index.js'
 import type { MessageWriter } from './message-writer.js'
 import { NativeSpans } from './native-spans.js'
 import { writeExemplar, writeTimestamp } from './protobuf-exemplar.js'
@@ -44,11 +44,11 @@ export class HistogramMessages {
     const native = buckets?.native
     writer.reserve(128)
     const start = writer.open(tag, this.#lengthSize)
-    const total = buckets === undefined ? 0 : sum(buckets.counts, buckets.at, bounds.length)
+    const total = buckets === undefined ? 0 : countOf(buckets, bounds.length)
     const float = native !== undefined && !(isWhole(total) && isWhole(native.zeroCount) && areWhole(native.positive.counts) && areWhole(native.negative.counts))
     this.#writeCount(HISTOGRAM.count, HISTOGRAM.countFloat, total, float || !isWhole(total))
     writer.double(HISTOGRAM.sum, value)
-    const isClassic = native === undefined || bounds.length > 1
+    const isClassic = buckets === undefined || hasClassic(buckets, bounds.length)
     if (buckets !== undefined && isClassic) this.#writeClassic(buckets)
     if (native !== undefined) this.#writeNative(native, float)
     writeTimestamp(writer, HISTOGRAM.created, created)
@@ -106,8 +106,8 @@ export class HistogramMessages {
     writer.double(HISTOGRAM.zeroThreshold, zeroThreshold)
     if (float) writer.double(HISTOGRAM.zeroCountFloat, zeroCount)
     else writer.uint(HISTOGRAM.zeroCount, zeroCount)
-    if (negative.counts.length > 0) this.#writeSide(NEGATIVE, negative, float)
-    if (positive.counts.length > 0) this.#writeSide(POSITIVE, positive, float)
+    this.#writeSide(NEGATIVE, negative, float)
+    this.#writeSide(POSITIVE, positive, float)
     // A histogram with neither spans nor a zero bucket looks like a classic histogram. metrics.proto says to write this
     // empty span then. Prometheus does not look at zero_count_float to tell the two apart.
     if (occupied === 0) this.#writeSpan(POSITIVE.span, 0, 0)
@@ -166,12 +166,6 @@ export class HistogramMessages {
       writeExemplar(writer, EXEMPLARS[1], exemplar, EXEMPLARS[0])
     }
   }
-}
-
-function sum (counts: ArrayLike<number>, at: number, length: number): number {
-  let total = 0
-  for (let i = at; i < at + length; i++) total += counts[i] as number
-  return total
 }
 
 function countOccupied (counts: Float64Array): number {

@@ -89,3 +89,18 @@ export interface QuantilesSnapshot {
   readonly quantiles: ReadonlyArray<{ readonly quantile: number, readonly value: number }>
   readonly count: number
 }
+
+/** The count of the first so many classic buckets of a series together. */
+export function countOf ({ counts, at }: BucketsSnapshot, buckets: number): number {
+  let count = 0
+  for (let i = at; i < at + buckets; i++) count += counts[i] as number
+  return count
+}
+
+/**
+ * Whether a series has classic buckets to show: a native one with +Inf alone has none.
+ * @param buckets how many classic buckets it has, +Inf included
+ */
+export function hasClassic ({ native }: BucketsSnapshot, buckets: number): boolean {
+  return native === undefined || buckets > 1
+}
