@@ -14,7 +14,7 @@ const questions = {
   memory: async () => (await import('./memory.js')).memory(),
   exposition: async () => (await import('./exposition/index.js')).exposition(),
   protobuf: async () => (await import('./protobuf.js')).protobuf(),
-  pg: async () => (await import('./pg.js')).pgPool(),
+  pg: async () => (await import('./pg/index.js')).pgPool(),
   profile: async () => (await import('./profile.js')).profile()
 }
 

@@ -1,6 +1,6 @@
 import { overlayMethod } from '../../src/instrumentation/index.js'
 import type { Connections } from './connections.js'
-import { isThenable, type Client, type Method } from './driver.js'
+import { isThenable, type Client, type ClientClass, type Method } from './driver.js'
 import { observeQuery } from './query.js'
 import type { Recorder } from './recorder.js'
 
@@ -26,10 +26,25 @@ export class Clients {
     this.#connections = connections
   }
 
+  /**
+   * Gives a class that extends `Class`, and whose prototype is our layer, to be the `new.target` of clients. Clients
+   * that get the layer later, by Object.setPrototypeOf, each have a hidden class of their own in V8 before Node 24:
+   * every property that pg or its pool adds afterwards sees to that, and then no code of pg is fast.
+   * @returns `Class` itself when it might tell the difference, or is no class
+   */
+  layered (Class: ClientClass): ClientClass {
+    if (!isPlainClass(Class)) return Class
+    const Layered = class extends Class {}
+    Reflect.deleteProperty(Layered.prototype, 'constructor')
+    this.#layerOn(Class.prototype, Layered.prototype)
+    return Layered
+  }
+
   /** Observes a client that was just made. Never throws. */
   observeNew (client: Client): void {
     try {
-      if (this.#recorder.active) this.#overlay(client)
+      this.#overlay(client)
+      if (!this.#recorder.active) this.#restore(client)
     } catch (error) {
       this.#recorder.trouble.report('pg', error)
     }
@@ -46,7 +61,9 @@ export class Clients {
     const restores = this.#restores.get(client) ?? []
     this.#restores.set(client, restores)
     const base = Object.getPrototypeOf(client) as Client
-    if (!this.#isLayer.has(base) && NAMES.some((name) => typeof base[name] === 'function')) {
+    if (this.#isLayer.has(base)) {
+      if (restores.length === 0) restores.push(() => { if (Object.getPrototypeOf(client) === base) Object.setPrototypeOf(client, Object.getPrototypeOf(base) as object) })
+    } else if (NAMES.some((name) => typeof base[name] === 'function')) {
       const layer = this.#layerOn(base)
       Object.setPrototypeOf(client, layer)
       restores.push(() => { if (Object.getPrototypeOf(client) === layer) Object.setPrototypeOf(client, base) })
@@ -59,10 +76,9 @@ export class Clients {
     this.#restores.delete(client)
   }
 
-  #layerOn (base: Client): object {
+  #layerOn (base: Client, layer = Object.create(base) as Client): object {
     const known = this.#layers.get(base)
     if (known !== undefined) return known
-    const layer = Object.create(base) as Client
     const recorder = this.#recorder
     // Every query takes this path, so it is written out and not in the loop below.
     overlayMethod(layer, 'query', (under) => function (...args) {
@@ -152,4 +168,14 @@ export class Clients {
       recorder.trouble.report('pg', error)
     }
   }
+}
+
+/** Whether a class, and each class that it extends, shows its code, and does not ask for its `new.target` there. */
+function isPlainClass (Class: unknown): boolean {
+  for (let each = Class; each !== Function.prototype; each = Object.getPrototypeOf(each)) {
+    if (typeof each !== 'function' || !(each.prototype instanceof Object)) return false
+    const code = Function.prototype.toString.call(each)
+    if (code.includes('new.target') || code.includes('[native code]')) return false
+  }
+  return true
 }

@@ -76,7 +76,8 @@ export function observedClient (Class: ClientClass, recorder: Recorder): ClientC
 
 /** Gives a class whose clients only `clients` records. An earlier witness of the class does not see them. */
 function recordedClass (Class: ClientClass, clients: Clients): ClientClass {
-  return witnessed(originalOf(Class), (client) => { clients.observeNew(client) })
+  const original = originalOf(Class)
+  return witnessed(original, (client) => { clients.observeNew(client) }, clients.layered(original))
 }
 
 /** The requests for connections of one pool. */

@@ -55,11 +55,12 @@ const originals = new WeakMap<object, unknown>()
  * Gives a class that passes for another: its instances are the other's own, and so are their prototypes. A function
  * that returns its own objects, as test doubles do, is a class too.
  * @param made is called with each instance before the caller has it; it must not throw
+ * @param as the class whose prototype the instances have: the original, or a class that extends it
  */
-export function witnessed<C extends Class> (Original: C, made: (instance: InstanceType<C>) => void): C {
+export function witnessed<C extends Class> (Original: C, made: (instance: InstanceType<C>) => void, as: C = Original): C {
   const Witnessed: C = new Proxy(Original, {
     construct (target, args, newTarget) {
-      const instance = Reflect.construct(target, args as never[], newTarget === Witnessed ? target : newTarget) as InstanceType<C>
+      const instance = Reflect.construct(target, args as never[], newTarget === Witnessed ? as : newTarget) as InstanceType<C>
       made(instance)
       return instance
     }

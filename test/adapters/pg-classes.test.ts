@@ -4,6 +4,8 @@ import Cursor from 'pg-cursor'
 import { Registry } from 'prom-client'
 import t from 'tap'
 import { once } from 'node:events'
+import { setFlagsFromString } from 'node:v8'
+import { runInThisContext } from 'node:vm'
 import { instrumentPg, instrumentPool } from '../../adapters/pg.js'
 import { databaseNumbers, underWay } from '../support/database.js'
 import { startPostgres } from '../support/postgres.js'
@@ -81,6 +83,54 @@ t.test('a pool is observed whatever its Client is, and its clients are what they
     t.match(await databaseNumbers(registry), { queries: 4 })
     await pool.end()
   }
+})
+
+t.test('clients share a hidden class in V8 as they do without, so that the code of pg stays fast', async (t) => {
+  setFlagsFromString('--allow-natives-syntax')
+  const share = runInThisContext('(a, b) => %HaveSameMap(a, b)') as (a: object, b: object) => boolean
+  for (const observed of [false, true]) {
+    const pool = new pg.Pool({ ...server.config, max: 3 })
+    if (observed) instrumentPool(pool, { registry: new Registry() })
+    for (let round = 0; round < 3; round++) await Promise.all([1, 2, 3].map(() => pool.query('SELECT 1')))
+    const [first, ...others] = await Promise.all([1, 2, 3].map(() => pool.connect()))
+    for (const other of others) t.equal(share(first as PoolClient, other), true, observed ? 'observed' : 'bare')
+    for (const client of [first as PoolClient, ...others]) client.release()
+    await pool.end()
+  }
+})
+
+t.test('a class that asks for its new.target is made as without', async (t) => {
+  const targets: unknown[] = []
+  class Final extends pg.Client {
+    constructor (config?: PoolConfig) {
+      super(config)
+      targets.push(new.target)
+    }
+  }
+  class Own extends Final {}
+  for (const Client of [Final, Own]) {
+    const pool = new pg.Pool({ ...server.config, max: 1, Client } as PoolConfig)
+    const registry = new Registry()
+    instrumentPool(pool, { registry })
+    await pool.query('SELECT 1')
+    t.equal(targets.at(-1), Client)
+    t.match(await databaseNumbers(registry), { opened: 1, queries: 1, trouble: 0 })
+    await pool.end()
+  }
+})
+
+t.test('a client has its own prototype again after the undo, made before or after it', async (t) => {
+  const pool = new pg.Pool({ ...server.config, max: 1 })
+  const undo = instrumentPool(pool, { registry: new Registry() })
+  const { Client } = pool as unknown as { Client: typeof pg.Client }
+  const before = new Client(server.config)
+  await before.connect()
+  t.not(Object.getPrototypeOf(before), pg.Client.prototype)
+  undo()
+  t.equal(Object.getPrototypeOf(before), pg.Client.prototype)
+  t.equal(Object.getPrototypeOf(new Client(server.config)), pg.Client.prototype)
+  await before.end()
+  await pool.end()
 })
 
 t.test('a double that tests build is observed as far as it goes, and works as without', async (t) => {
