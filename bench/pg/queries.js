@@ -45,7 +45,7 @@ async function cpuOf (query) {
   return (user + system) / QUERIES
 }
 
-/** Duration by operation and rows, as it is written by hand: less than ours, for it knows no pool. */
+/** Durations and rows by operation and the waits for a connection, as they are written by hand: less than ours. */
 function instrumentWithPromClient (pool) {
   const registers = [new prom.Registry()]
   const duration = new prom.Histogram({ name: 'db_query_duration_seconds', help: 'x', labelNames: ['alias', 'vendor', 'operation'], buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10], registers })
