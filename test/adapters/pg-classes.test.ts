@@ -119,6 +119,24 @@ t.test('a class that asks for its new.target is made as without', async (t) => {
   }
 })
 
+t.test('what is no class fails where it fails without', async (t) => {
+  const impostors: Record<string, unknown> = {
+    'an arrow function': () => {},
+    'a generator function': function * () {},
+    'a class without a prototype': Object.setPrototypeOf(class {}, null)
+  }
+  for (const [kind, Client] of Object.entries(impostors)) {
+    const errors = []
+    for (const observed of [false, true]) {
+      const pool = new pg.Pool({ ...server.config, Client } as PoolConfig)
+      if (observed) instrumentPool(pool, { registry: new Registry() })
+      const connect = async () => { (await pool.connect()).release() }
+      errors.push(await connect().then(() => 'connected', (error: Error) => `${error.name}: ${error.message}`))
+    }
+    t.equal(errors[1], errors[0], kind)
+  }
+})
+
 t.test('a client has its own prototype again after the undo, made before or after it', async (t) => {
   const pool = new pg.Pool({ ...server.config, max: 1 })
   const undo = instrumentPool(pool, { registry: new Registry() })
