@@ -1,6 +1,5 @@
-// One pg pool, instrumented as its argument says, in a process of its own: where pools of several kinds share a process,
-// each makes the code of pg slower for the others. For each message, 'pool' or 'client', it sends `SELECT 1` through
-// that, and answers with the microseconds of CPU time of one.
+// One pg pool, instrumented as its argument says, in a process of its own, as a service has it. For each message, 'pool'
+// or 'client', it sends `SELECT 1` through that, and answers with the microseconds of CPU time of one.
 import { pathToFileURL } from 'node:url'
 import process from 'node:process'
 import pg from 'pg'
