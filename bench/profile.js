@@ -6,15 +6,13 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { startPostgres } from '../test/support/postgres.js'
 import { Connections } from './http/connections.js'
 import { row } from './measure.js'
-import { startPostgres } from '../test/support/postgres.js'
 
 /** Requests, or queries, that are measured, and those before them. */
 const UNITS = 100_000
 const WARMUP = 30_000
-/** Queries that one message to pg/queries.js asks for. */
-const QUERIES = 800
 /** Functions that are listed: those that take most more than bare. */
 const LISTED = 12
 
@@ -85,10 +83,8 @@ async function underRequests (child) {
 }
 
 async function underQueries (child) {
-  for (let sent = 0; sent < WARMUP + UNITS; sent += QUERIES) {
-    child.send('pool')
-    await once(child, 'message')
-  }
+  child.send({ path: 'pool', queries: WARMUP + UNITS })
+  await once(child, 'message')
 }
 
 function read ({ nodes, samples, timeDeltas }) {

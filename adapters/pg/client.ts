@@ -19,6 +19,7 @@ export class Clients {
   readonly #isLayer = new WeakSet<object>()
   /** Our methods that stand over clients' own methods. */
   readonly #ours = new WeakSet<object>()
+  /** The functions that take our methods from over clients' own methods. */
   readonly #restores = new WeakMap<Client, Array<() => void>>()
 
   constructor (recorder: Recorder, connections: Connections) {
@@ -43,8 +44,8 @@ export class Clients {
   /** Observes a client that was just made. Never throws. */
   observeNew (client: Client): void {
     try {
-      this.#overlay(client)
-      if (!this.#recorder.active) this.#restore(client)
+      if (this.#recorder.active) this.#overlay(client)
+      else this.#restore(client)
     } catch (error) {
       this.#recorder.trouble.report('pg', error)
     }
@@ -61,17 +62,13 @@ export class Clients {
     const restores = this.#restores.get(client) ?? []
     this.#restores.set(client, restores)
     const base = Object.getPrototypeOf(client) as Client
-    if (this.#isLayer.has(base)) {
-      if (restores.length === 0) restores.push(() => { if (Object.getPrototypeOf(client) === base) Object.setPrototypeOf(client, Object.getPrototypeOf(base) as object) })
-    } else if (NAMES.some((name) => typeof base[name] === 'function')) {
-      const layer = this.#layerOn(base)
-      Object.setPrototypeOf(client, layer)
-      restores.push(() => { if (Object.getPrototypeOf(client) === layer) Object.setPrototypeOf(client, base) })
-    }
+    if (!this.#isLayer.has(base) && NAMES.some((name) => typeof base[name] === 'function')) Object.setPrototypeOf(client, this.#layerOn(base))
     for (const name of NAMES) if (Object.hasOwn(client, name) && !this.#ours.has(client[name])) restores.push(this.#overlayOwn(client, name))
   }
 
   #restore (client: Client): void {
+    const layer = Object.getPrototypeOf(client) as object
+    if (this.#isLayer.has(layer)) Object.setPrototypeOf(client, Object.getPrototypeOf(layer) as object)
     for (const restore of this.#restores.get(client) ?? []) restore()
     this.#restores.delete(client)
   }

@@ -6,6 +6,8 @@ import { startPostgres } from '../../test/support/postgres.js'
 import { difference, interleave, median, row, Spread, STARTS } from '../measure.js'
 
 const SCRIPT = fileURLToPath(new URL('queries.js', import.meta.url))
+/** Queries of one round. */
+const QUERIES = 800
 const PATHS = ['pool', 'client']
 const NAMES = ['bare', 'ours', 'promClient', ...process.env.BENCH_BEFORE === undefined ? [] : ['before']]
 
@@ -40,7 +42,7 @@ async function inProcesses (config, rounds, warmup) {
   for (const { name, child } of processes) {
     for (const path of PATHS) {
       variants[`${name} ${path}`] = async () => {
-        child.send(path)
+        child.send({ path, queries: QUERIES })
         const [cost] = await once(child, 'message')
         return cost
       }

@@ -1,12 +1,12 @@
-// One pg pool, instrumented as its argument says, in a process of its own, as a service has it. For each message, 'pool'
-// or 'client', it sends `SELECT 1` through that, and answers with the microseconds of CPU time of one.
+// One pg pool, instrumented as its argument says, in a process of its own, as a service has it. For each message, such as
+// { path: 'client', queries: 800 }, it sends so many `SELECT 1` on that path, and answers with the microseconds of CPU
+// time of one.
 import { pathToFileURL } from 'node:url'
 import process from 'node:process'
 import pg from 'pg'
 import prom from 'prom-client'
 import { instrumentPool } from 'fastify-prometheus/pg'
 
-const QUERIES = 800
 const CONNECTIONS = 8
 
 const variants = {
@@ -21,10 +21,10 @@ const variants = {
 }
 
 const paths = {
-  pool: () => cpuOf(() => pool.query('SELECT 1')),
-  async client () {
+  pool: (queries) => cpuOf(queries, () => pool.query('SELECT 1')),
+  async client (queries) {
     const clients = await Promise.all(Array.from({ length: CONNECTIONS }, () => pool.connect()))
-    const cost = await cpuOf((connection) => clients[connection].query('SELECT 1'))
+    const cost = await cpuOf(queries, (connection) => clients[connection].query('SELECT 1'))
     for (const client of clients) client.release()
     return cost
   }
@@ -33,15 +33,16 @@ const paths = {
 /**
  * CPU time of a query. As many are under way as there are connections, so that this process does not fall asleep. The
  * server may: who wakes it up pays for it, in the system call that sends the query.
+ * @param queries how many, a multiple of the connections
  * @param query sends one
  */
-async function cpuOf (query) {
+async function cpuOf (queries, query) {
   const before = process.cpuUsage()
   await Promise.all(Array.from({ length: CONNECTIONS }, async (_, connection) => {
-    for (let i = 0; i < QUERIES / CONNECTIONS; i++) await query(connection)
+    for (let i = 0; i < queries / CONNECTIONS; i++) await query(connection)
   }))
   const { user, system } = process.cpuUsage(before)
-  return (user + system) / QUERIES
+  return (user + system) / queries
 }
 
 /** Durations and rows by operation and the waits for a connection, as they are written by hand: less than ours. */
@@ -88,5 +89,5 @@ const pool = new pg.Pool({ ...JSON.parse(config), max: CONNECTIONS })
 // end() resolves before its connections are closed, and the server may be stopped then.
 pool.on('error', () => {})
 await variants[name](pool)
-process.on('message', async (path) => { process.send(await paths[path]()) })
+process.on('message', async ({ path, queries }) => { process.send(await paths[path](queries)) })
 process.on('disconnect', () => pool.end())
