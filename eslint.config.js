@@ -9,7 +9,8 @@ const rooms = {
   'src/instrumentation': ['catalogue', 'metrics', 'validation'],
   'src/exposition': ['metrics', 'validation'],
   'src/tenancy': ['catalogue', 'exposition', 'instrumentation', 'metrics'],
-  'src/endpoint': ['catalogue', 'exposition', 'instrumentation', 'metrics', 'tenancy', 'validation'],
+  'src/processes': ['catalogue', 'exposition', 'metrics', 'validation'],
+  'src/endpoint': ['catalogue', 'exposition', 'instrumentation', 'metrics', 'processes', 'tenancy', 'validation'],
   'src/http': ['catalogue', 'instrumentation', 'metrics', 'validation'],
   'src/database': ['catalogue', 'instrumentation', 'metrics', 'validation'],
   'src/testing': ['metrics', 'validation']
@@ -19,7 +20,7 @@ const rooms = {
 const adapters = ['catalogue', 'database', 'instrumentation', 'metrics', 'validation']
 
 /** The rooms with a face: whoever is outside imports that, and no file behind it. */
-const FACE = { regex: '/(exposition|instrumentation|metrics|testing)/(?!index[.])', message: 'This room has a face: import its index.' }
+const FACE = { regex: '/(exposition|instrumentation|metrics|processes|testing)/(?!index[.])', message: 'This room has a face: import its index.' }
 
 const restricted = (files, ...patterns) => ({ files, rules: { 'no-restricted-imports': ['error', { patterns }] } })
 

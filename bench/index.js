@@ -15,6 +15,7 @@ const questions = {
   exposition: async () => (await import('./exposition/index.js')).exposition(),
   protobuf: async () => (await import('./protobuf.js')).protobuf(),
   pg: async () => (await import('./pg/index.js')).pgPool(),
+  processes: async () => (await import('./processes/index.js')).processes(),
   profile: async () => (await import('./profile.js')).profile()
 }
 

@@ -16,6 +16,10 @@ export interface Definition {
    * it watches bound its labels.
    */
   readonly leastSeries?: number
+  /**
+   * How the values of a gauge in several processes become one. Default: 'sum'.
+   */
+  readonly aggregator?: 'max'
 }
 
 /** No bound: for the metrics that have one label set for each metric. */
@@ -31,7 +35,7 @@ const QUERIES = [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
 export const catalogue = {
   http_requests_received_total: { type: 'counter', labels: ['method', 'route', 'scheme'], help: 'HTTP requests seen by the server, before any handler.' },
   http_requests_in_flight: { type: 'observable gauge', labels: ['method', 'route'], help: 'HTTP requests received and not yet finished or aborted.' },
-  http_request_oldest_seconds: { type: 'observable gauge', labels: ['method', 'route'], help: 'Age of the oldest HTTP request in flight, in seconds; 0 where none is.' },
+  http_request_oldest_seconds: { type: 'observable gauge', labels: ['method', 'route'], aggregator: 'max', help: 'Age of the oldest HTTP request in flight, in seconds; 0 where none is.' },
   http_request_duration_seconds: { type: 'histogram', labels: ['method', 'route', 'status_code'], buckets: HTTP_SECONDS, help: 'Whole life of an HTTP request, from before the first hook to the last byte, in seconds.' },
   http_handler_duration_seconds: { type: 'histogram', labels: ['method', 'route'], buckets: HTTP_SECONDS, help: 'Time in the handler of the route alone, in seconds.' },
   http_request_size_bytes: { type: 'histogram', labels: ['method', 'route'], buckets: BYTES, help: 'Size of HTTP request bodies, in bytes.' },
@@ -41,7 +45,7 @@ export const catalogue = {
   http_responses_incomplete_total: { type: 'counter', labels: ['method', 'route'], help: 'HTTP responses that the server broke off or never began: a stream that failed, a connection it closed; their duration has the status that was sent, or 444.' },
   http_exceptions_total: { type: 'counter', labels: ['type', 'method', 'route'], help: 'Errors thrown in hooks and handlers.' },
   http_streams_open: { type: 'observable gauge', labels: ['method', 'route'], help: 'Long-lived HTTP responses that are open: upgrades, and those of routes that say so.' },
-  http_stream_oldest_seconds: { type: 'observable gauge', labels: ['method', 'route'], help: 'Age of the oldest long-lived HTTP response that is open, in seconds; 0 where none is.' },
+  http_stream_oldest_seconds: { type: 'observable gauge', labels: ['method', 'route'], aggregator: 'max', help: 'Age of the oldest long-lived HTTP response that is open, in seconds; 0 where none is.' },
   http_client_errors_total: { type: 'counter', labels: ['code'], help: 'Requests that the HTTP parser refused before there was a request, by the code of the error: HPE_INVALID_METHOD (400), HPE_HEADER_OVERFLOW (431), ERR_HTTP_REQUEST_TIMEOUT (408).' },
   http_requests_ajax_total: { type: 'counter', labels: ['method', 'route'], optIn: true, help: 'HTTP requests that say X-Requested-With: XMLHttpRequest.' },
   http_responses_charset_total: { type: 'counter', labels: ['charset'], optIn: true, help: 'HTTP responses by the charset of their content type.' },
@@ -55,20 +59,20 @@ export const catalogue = {
   db_connection_errors_total: { type: 'counter', labels: ['alias', 'vendor', 'type'], help: 'Database connections that could not be made or were lost while idle.' },
   db_connection_create_duration_seconds: { type: 'histogram', labels: ['alias', 'vendor'], buckets: DB_SECONDS, help: 'Time to open a database connection, in seconds.' },
   db_connection_use_duration_seconds: { type: 'histogram', labels: ['alias', 'vendor'], buckets: DB_SECONDS, help: 'Time a connection was out of its pool, in seconds.' },
-  db_connection_oldest_use_seconds: { type: 'observable gauge', labels: ['alias', 'vendor'], help: 'Time that the connection which has been out of the pool for longest has been out, in seconds; 0 where all are in it.' },
+  db_connection_oldest_use_seconds: { type: 'observable gauge', labels: ['alias', 'vendor'], aggregator: 'max', help: 'Time that the connection which has been out of the pool for longest has been out, in seconds; 0 where all are in it.' },
   db_pool_connections: { type: 'observable gauge', labels: ['alias', 'vendor', 'state'], help: 'Connections of the pool by state: idle or used.' },
   db_pool_connections_max: { type: 'observable gauge', labels: ['alias', 'vendor'], help: 'Connections the pool may have.' },
   db_pool_pending_requests: { type: 'observable gauge', labels: ['alias', 'vendor'], help: 'Requests that wait for a connection of the pool.' },
   db_pool_acquire_duration_seconds: { type: 'histogram', labels: ['alias', 'vendor'], buckets: DB_SECONDS, help: 'Time to get a connection from the pool, in seconds; of those that timed out, the time they waited.' },
   db_pool_acquire_timeouts_total: { type: 'counter', labels: ['alias', 'vendor'], help: 'Requests for a connection that gave up waiting because the pool was exhausted.' },
-  db_pool_oldest_pending_seconds: { type: 'observable gauge', labels: ['alias', 'vendor'], help: 'Age of the oldest request that has no connection of the pool yet, in seconds, those for which one is being opened too; 0 where none waits.' },
+  db_pool_oldest_pending_seconds: { type: 'observable gauge', labels: ['alias', 'vendor'], aggregator: 'max', help: 'Age of the oldest request that has no connection of the pool yet, in seconds, those for which one is being opened too; 0 where none waits.' },
   db_queries_in_flight: { type: 'observable gauge', labels: ['alias', 'vendor'], help: 'Database queries under way.' },
-  db_query_oldest_seconds: { type: 'observable gauge', labels: ['alias', 'vendor'], help: 'Age of the oldest database query under way, in seconds; 0 where none is.' },
+  db_query_oldest_seconds: { type: 'observable gauge', labels: ['alias', 'vendor'], aggregator: 'max', help: 'Age of the oldest database query under way, in seconds; 0 where none is.' },
   db_query_duration_seconds: { type: 'histogram', labels: ['alias', 'vendor', 'operation'], buckets: DB_SECONDS, help: 'Duration of database queries, failed ones included, in seconds.' },
   db_query_errors_total: { type: 'counter', labels: ['alias', 'vendor', 'type'], help: 'Database queries that failed, by SQLSTATE condition, code or class of the error.' },
   db_rows_total: { type: 'counter', labels: ['alias', 'vendor', 'operation'], help: 'Rows returned or changed by database queries.' },
-  db_migrations_applied: { type: 'gauge', labels: ['alias'], help: 'Migrations that the database has.' },
-  db_migrations_pending: { type: 'gauge', labels: ['alias'], help: 'Migrations that the code has and the database has not.' },
+  db_migrations_applied: { type: 'gauge', labels: ['alias'], aggregator: 'max', help: 'Migrations that the database has.' },
+  db_migrations_pending: { type: 'gauge', labels: ['alias'], aggregator: 'max', help: 'Migrations that the code has and the database has not.' },
 
   model_inserts_total: { type: 'counter', labels: ['model'], help: 'Models inserted.' },
   model_upserts_total: { type: 'counter', labels: ['model'], help: 'Models written by an upsert. The database does not say which of them it inserted and which it updated.' },
@@ -80,8 +84,10 @@ export const catalogue = {
   metrics_exposition_duration_seconds: { type: 'histogram', labels: [], buckets: DB_SECONDS, help: 'Time to serve one scrape, from its request to its last byte, in seconds.' },
   metrics_exposition_size_bytes: { type: 'histogram', labels: [], buckets: BYTES, help: 'Size of the body of one scrape as it was sent, in bytes.' },
   metrics_expositions_total: { type: 'counter', labels: ['format', 'outcome'], leastSeries: DEFAULT_MAX_SERIES, help: 'Scrapes by format and outcome: served, aborted, timeout, failed or refused.' },
-  metrics_series: { type: 'observable gauge', labels: ['metric'], leastSeries: UNBOUNDED, help: 'Label sets that a metric has, from 100 or a tenth of its maxSeries on.' },
+  metrics_series: { type: 'observable gauge', labels: ['metric'], aggregator: 'max', leastSeries: UNBOUNDED, help: 'Label sets that a metric has, from 100 or a tenth of its maxSeries on.' },
   metrics_series_dropped_total: { type: 'observable counter', labels: ['metric'], leastSeries: UNBOUNDED, help: 'Writes that went to the __overflow__ series because the metric has its maxSeries label sets.' },
+  metrics_processes: { type: 'gauge', labels: ['state'], leastSeries: DEFAULT_MAX_SERIES, help: 'With the option processes: processes by state. live: it answers; silent: it does not, and is here with what it wrote last; ended: its counts are kept.' },
+  metrics_contribution_oldest_seconds: { type: 'gauge', labels: [], help: 'With the option processes: age of the oldest numbers on the page, of processes that have not ended, in seconds.' },
   metrics_instrumentation_errors_total: { type: 'counter', labels: ['source'], leastSeries: DEFAULT_MAX_SERIES, help: 'Errors of instrumentation, caught before they reached the application.' }
 } as const satisfies Record<string, Definition>
 
@@ -162,7 +168,8 @@ export function metric<N extends MetricName> (name: N, scope: Scope, override: O
     labelNames: [...definition.labels, ...override.extraLabels ?? []],
     maxSeries: definition.leastSeries === undefined ? scope.maxSeries : Math.max(definition.leastSeries, scope.maxSeries ?? 0),
     buckets: native?.classicBuckets === false ? [] : override.buckets ?? definition.buckets,
-    native
+    native,
+    aggregator: definition.aggregator
   }
   // The catalogue pairs each name with its type, but the compiler cannot follow that through the lookup.
   const family = familyIn(scope.registry ?? defaultRegistry, config, TYPES[definition.type] as unknown as new (config: FamilyConfig) => FamilyOf<N>)

@@ -8,6 +8,7 @@ import type { RouteNamer } from './http/route-label.js'
 import type { LabelResolver } from './http/user-labels.js'
 import { SCOPE_OPTIONS, readMetrics, readRegistries, readScope } from './instrumentation/index.js'
 import { isLabelName, type ExemplarSource, type RegistryLike } from './metrics/index.js'
+import { readProcesses, type ProcessesOptions, type ProcessesSettings } from './processes/index.js'
 import { invalidOption, showName } from './validation/errors.js'
 import { entriesOf, isRecord, readGiven, refuseUnknown } from './validation/given.js'
 import { REGISTER_OPTIONS, isOfServer, isRoutePrefix } from './validation/loaders.js'
@@ -27,8 +28,8 @@ export interface MetricsPluginOptions {
    */
   prefix?: string
   /**
-   * The route that serves the metrics: its path, an object with any Fastify route options, an object with a port of its
-   * own, or false for no page. Default: '/metrics'.
+   * The route that serves the metrics: its path, an object with any Fastify route options, an object with a port or
+   * a Unix socket of its own, or false for no page. Default: '/metrics'.
    */
   endpoint?: string | EndpointOptions | false
   /** Upper bounds of the histograms. Default: the bounds of the catalogue. */
@@ -78,6 +79,11 @@ export interface MetricsPluginOptions {
    * comes in, if the trace is sampled; a function of the request gives the labels itself. Default: true.
    */
   exemplars?: boolean | ExemplarSource<FastifyRequest>
+  /**
+   * Whether all processes of the service answer as one, whichever is scraped: true, or where they meet. Default: the
+   * environment variable FASTIFY_PROMETHEUS_PROCESSES, or else false.
+   */
+  processes?: boolean | ProcessesOptions
 }
 
 /** Options, checked and complete. */
@@ -93,9 +99,10 @@ export interface Settings {
   readonly endpoint: EndpointSettings | undefined
   readonly exposition: ExpositionSettings
   readonly runtime: boolean
+  readonly processes: ProcessesSettings | undefined
 }
 
-const OPTIONS = [...SCOPE_OPTIONS, 'endpoint', 'buckets', 'labels', 'route', 'excludeRoutes', 'metrics', 'runtime'] as const satisfies Array<keyof MetricsPluginOptions>
+const OPTIONS = [...SCOPE_OPTIONS, 'endpoint', 'buckets', 'labels', 'route', 'excludeRoutes', 'metrics', 'runtime', 'processes'] as const satisfies Array<keyof MetricsPluginOptions>
 const TAKEN_LABELS = ['method', 'route', 'status_code', 'le']
 
 /**
@@ -135,7 +142,8 @@ export function readOptions (given: unknown, isAutoloaded = () => false): Settin
     },
     endpoint: asked === false ? undefined : endpoint,
     exposition: endpoint.exposition,
-    runtime: runtime as boolean
+    runtime: runtime as boolean,
+    processes: readProcesses('metricsPlugin', values.processes)
   }
 }
 

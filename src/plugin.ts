@@ -20,7 +20,7 @@ export interface FastifyMetrics {
   readonly registry: RegistryLike
   /** The content type of the page that render() gives. */
   readonly contentType: string
-  /** The server of the endpoint's own port, once the application is ready; undefined if it has no port of its own. */
+  /** The server of the endpoint's own port or socket, once the application is ready; undefined if it has neither. */
   readonly server: MetricsServer | undefined
   /** The page in the text format. */
   render (): Promise<string>
@@ -37,7 +37,7 @@ const NAME = 'fastify-prometheus'
 const OURS = Symbol.for('fastify-prometheus.metrics')
 
 async function metrics (fastify: FastifyInstance, options: MetricsPluginOptions): Promise<void> {
-  const { left, scope, registries, http, metrics, endpoint, exposition: exposed, runtime } = readOptions(options, () => isAutoloaded(fastify, NAME))
+  const { left, scope, registries, http, metrics, endpoint, exposition: exposed, runtime, processes: together } = readOptions(options, () => isAutoloaded(fastify, NAME))
   // A logger with levels of the user's own may lack these methods.
   const log: Partial<FastifyBaseLogger> = fastify.log
   if (left.length > 0) log.warn?.(`fastify-prometheus leaves out options that it does not have, as a loader may add some: ${left.map(showName).join(', ')}`)
@@ -60,7 +60,8 @@ async function metrics (fastify: FastifyInstance, options: MetricsPluginOptions)
     endClearing()
     stopTelling()
   })
-  const exposition = clearing.mended(observedExposition(scope, registries, exposed, metrics, trouble))
+  const observed = observedExposition(scope, registries, exposed, metrics, trouble, together)
+  const exposition = clearing.mended(observed.exposition)
   let server: MetricsServer | undefined
   const decorator: FastifyMetrics & { [OURS]: true } = {
     [OURS]: true,
@@ -72,10 +73,15 @@ async function metrics (fastify: FastifyInstance, options: MetricsPluginOptions)
   fastify.decorate('metrics', decorator)
 
   instrumentHttp(fastify, scope, http, trouble)
-  if (endpoint?.port !== undefined) {
-    const { port, ...route } = endpoint
+  const { processes } = observed
+  if (processes !== undefined) {
+    fastify.addHook('onReady', () => processes.begin())
+    fastify.addHook('onClose', () => processes.retire())
+  }
+  if (endpoint?.own !== undefined) {
+    const { own, ...route } = endpoint
     fastify.addHook('onReady', async () => {
-      server = await listen(port, route, exposition)
+      server = await listen(own, route, exposition)
       log.info?.(`metrics are at ${server.url}`)
     })
     fastify.addHook('onClose', async () => { await server?.close() })

@@ -3,6 +3,7 @@ import t from 'tap'
 import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { chmod, writeFile } from 'node:fs/promises'
+import { get } from 'node:http'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -29,6 +30,12 @@ function alive (pid: number): boolean {
   } catch {
     return false
   }
+}
+
+/** The processes that a process has started with an argument. */
+function childrenOf (pid: number, argument: string): number[] {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').map(Number)
+  return children.filter((child) => readFileSync(`/proc/${child}/cmdline`, 'utf8').split('\0').includes(argument))
 }
 
 /** Tried until it holds, where nothing tells: what a process that is no child of ours does. */
@@ -102,6 +109,42 @@ t.test('the demo makes a little traffic, and at Ctrl-C stops and leaves nothing 
   t.equal(demo.err, '')
   t.notOk(existsSync(folder))
   t.notOk(alive(server))
+})
+
+t.test('with --workers, each page is of all processes, and one that is killed takes nothing away', async (t) => {
+  const files = await temporaryFolder(t, 'demo')
+  await chmod(files, 0o755)
+  const demo = new Demo(['--workers', '3'], { PORT: '0', TMPDIR: files })
+  const address = await demo.address()
+  // A connection of its own for each request, so that each process has some.
+  const walks = async () => await Promise.all(Array.from({ length: 30 }, async () => {
+    const [response] = await once(get(`${address}/walks/start`, { agent: false }), 'response')
+    response.resume()
+    await once(response, 'end')
+  }))
+  await walks()
+  const answered = async () => {
+    const page = await metrics(address)
+    t.equal(page.of('process_start_time_seconds').length, page.sum('metrics_processes', { state: 'live' }))
+    return page.sum('http_request_duration_seconds_count', { route: '/walks/start' })
+  }
+  t.ok(await answered() >= 30)
+  await walks()
+  const before = await answered()
+  t.ok(before >= 60)
+  const [worker] = childrenOf(demo.child.pid as number, '--serve')
+  process.kill(worker as number, 'SIGKILL')
+  t.ok(await eventually(async () => (await metrics(address)).sum('metrics_processes', { state: 'ended' }) === 1))
+  t.ok(await eventually(async () => (await metrics(address)).sum('metrics_processes', { state: 'live' }) === 3), 'it is replaced')
+  t.ok(await answered() >= before)
+  demo.signal('SIGINT')
+  t.equal(await demo.exit, 0)
+  t.equal(demo.err, '')
+  for (const [args, message] of [[['--workers', '0'], /--workers must be a number from 1 to 64, got '0'/], [['--workers', '2', '--smoke'], /--workers goes with none of the others/]] as const) {
+    const refused = new Demo([...args])
+    t.equal(await refused.exit, 1)
+    t.match(refused.err, message)
+  }
 })
 
 t.test('nothing is left behind by a demo that is stopped while it starts, or killed', async (t) => {

@@ -48,7 +48,8 @@ t.test('README names every option of metricsPlugin', async (t) => {
     runtime: true,
     maxSeries: true,
     nativeHistograms: true,
-    exemplars: true
+    exemplars: true,
+    processes: true
   }
   for (const option of Object.keys(options)) t.match(readme, `| \`${option}\` |`)
   t.same(readOptions({}).http.excludeRoutes, [])

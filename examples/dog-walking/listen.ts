@@ -32,7 +32,7 @@ export async function listen (app: FastifyInstance, host: string, asked: number 
 }
 
 /** Tried before Fastify does: one that could not listen is spent. */
-async function nextFreePort (host: string): Promise<number> {
+export async function nextFreePort (host: string): Promise<number> {
   for (let port = FIRST_PORT; port < FIRST_PORT + PORTS_TRIED; port++) {
     try {
       await tryPort(host, port)

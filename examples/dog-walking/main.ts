@@ -1,3 +1,4 @@
+import cluster from 'node:cluster'
 import { parseArgs } from 'node:util'
 import { StartError, reasonOf } from './errors.js'
 import { requireFree } from './listen.js'
@@ -7,10 +8,11 @@ import { Shutdown } from './shutdown.js'
 
 const USAGE = `Usage: main.js [option]
 
-  (none)     the demo: migrates, seeds, listens and makes a little traffic until Ctrl-C
-  --smoke    goes once through every page, shows the metrics that moved, exits 0, or 1 with the reason
-  --migrate  migrates the database and exits; with --seed, also fills an empty one
-  --serve    only serves, on a database that is migrated: for a container
+  (none)       the demo: migrates, seeds, listens and makes a little traffic until Ctrl-C
+  --workers 4  the demo in so many processes: whichever is scraped, its page is of all
+  --smoke      goes once through every page, shows the metrics that moved, exits 0, or 1 with the reason
+  --migrate    migrates the database and exits; with --seed, also fills an empty one
+  --serve      only serves, on a database that is migrated: for a container
 
 DATABASE_URL  the PostgreSQL to use; without it the demo and --smoke start one of their own
 PORT          default 3000 or the next free one
@@ -19,6 +21,7 @@ HOST          default 127.0.0.1
 
 /** npm passes a Ctrl-C on to a process that has had it from the terminal already; that is no second one. */
 const SAME_PRESS_MS = 500
+const MOST_WORKERS = 64
 
 const shutdown = new Shutdown()
 
@@ -52,14 +55,16 @@ async function main (): Promise<boolean> {
   }
   const settings = readSettings(process.env)
   if (settings.databaseUrl === undefined && (mode.migrate || mode.serve)) throw new StartError('--migrate and --serve need DATABASE_URL')
-  const listens = !mode.smoke && !mode.migrate
+  // A process of several shares its port.
+  const listens = !mode.smoke && !mode.migrate && !cluster.isWorker
   if (listens && settings.port !== undefined) await requireFree(settings.host, settings.port)
 
   const url = settings.databaseUrl ?? await startOwnPostgres()
   // Loading TypeORM takes most of a second; what is wrong so far was told before.
-  const { migrateOnly, runDemo, runSmoke, serve } = await import('./run.js')
+  const { migrateOnly, runDemo, runSmoke, runWorkers, serve } = await import('./run.js')
   if (mode.migrate) return migrateOnly(url, shutdown, mode.seed)
   if (mode.serve) return serve(url, settings, shutdown)
+  if (mode.workers !== undefined) return runWorkers(mode.workers, url, settings, shutdown)
   return mode.smoke ? runSmoke(url, settings, shutdown) : runDemo(url, settings, shutdown)
 }
 
@@ -76,16 +81,19 @@ async function stop (code: number): Promise<void> {
   process.exit()
 }
 
-function readArguments (): { smoke: boolean, migrate: boolean, seed: boolean, serve: boolean, help: boolean } {
+function readArguments (): { smoke: boolean, migrate: boolean, seed: boolean, serve: boolean, help: boolean, workers: number | undefined } {
   const flag = { type: 'boolean', default: false } as const
   let mode
   try {
-    mode = parseArgs({ options: { smoke: flag, migrate: flag, seed: flag, serve: flag, help: flag } }).values
+    mode = parseArgs({ options: { smoke: flag, migrate: flag, seed: flag, serve: flag, help: flag, workers: { type: 'string' } } }).values
   } catch (error) {
     throw new StartError(`${reasonOf(error)}; --help tells the options`)
   }
   if (Number(mode.smoke) + Number(mode.migrate) + Number(mode.serve) > 1 || (mode.seed && !mode.migrate)) {
     throw new StartError('--smoke, --migrate and --serve exclude each other, and --seed goes with --migrate; --help tells more')
   }
-  return mode
+  const workers = mode.workers === undefined ? undefined : Number(mode.workers)
+  if (workers !== undefined && (!Number.isInteger(workers) || workers < 1 || workers > MOST_WORKERS)) throw new StartError(`--workers must be a number from 1 to ${MOST_WORKERS}, got '${mode.workers}'`)
+  if (workers !== undefined && (mode.smoke || mode.migrate || mode.serve)) throw new StartError('--workers goes with none of the others; --help tells more')
+  return { ...mode, workers }
 }

@@ -1,3 +1,4 @@
+import cluster from 'node:cluster'
 import type { FastifyServerOptions } from 'fastify'
 import type { DataSource } from 'typeorm'
 import { buildApp } from './app.js'
@@ -8,6 +9,7 @@ import type { Settings } from './settings.js'
 import type { Shutdown } from './shutdown.js'
 import { smoke } from './smoke.js'
 import { keepTraffic } from './traffic.js'
+import { startWorkers } from './workers.js'
 
 /** A stop waits so long for requests that are being answered; then they are cut. */
 const GRACE_MS = 5000
@@ -20,13 +22,17 @@ export const runDemo: Run = async (url, settings, shutdown) => {
   const dataSource = await connect(url, shutdown)
   await prepare(dataSource, true)
   const address = await startService(url, dataSource, settings, shutdown, { level: 'error' })
-  shutdown.add(keepTraffic(address))
-  say(`
-  The service   ${address}/
-  Its status    ${address}/status
-  Its metrics   ${address}/metrics
+  begin(address, shutdown)
+  return false
+}
 
-A little traffic is on its way. Ctrl-C stops it all.`)
+/** The same in several processes. */
+export async function runWorkers (count: number, url: string, settings: Settings, shutdown: Shutdown): Promise<boolean> {
+  const dataSource = await connect(url, shutdown)
+  await prepare(dataSource, true)
+  const address = await startWorkers(count, url, settings, shutdown)
+  say(`${count} processes are listening on ${address}`)
+  begin(address, shutdown)
   return false
 }
 
@@ -44,7 +50,8 @@ export const runSmoke: Run = async (url, { host }, shutdown) => {
 export const serve: Run = async (url, settings, shutdown) => {
   const dataSource = await connect(url, shutdown)
   await requireMigrated(dataSource)
-  await startService(url, dataSource, settings, shutdown, true)
+  // As a process of the demo it leaves the terminal to that.
+  await startService(url, dataSource, settings, shutdown, cluster.isWorker ? { level: 'error' } : true)
   return false
 }
 
@@ -83,6 +90,17 @@ async function startService (
   return address
 }
 
+function begin (address: string, shutdown: Shutdown): void {
+  shutdown.add(keepTraffic(address))
+  say(`
+  The service   ${address}/
+  Its status    ${address}/status
+  Its metrics   ${address}/metrics
+
+A little traffic is on its way. Ctrl-C stops it all.`)
+}
+
 function say (text: string): void {
+  if (cluster.isWorker) return
   process.stdout.write(`${text}\n`)
 }

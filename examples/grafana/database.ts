@@ -1,16 +1,12 @@
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard'
 import { dashboardOf } from './frame.js'
-import { heatmap, lines, stat } from './panels.js'
-import { buckets, growth, max, mean, orNone, orZero, quantile, rateOf, series, share, sum } from './queries.js'
+import { CHOSEN, now, QUERIES, SATURATION } from './database-now.js'
+import { heatmap, lines } from './panels.js'
+import { buckets, counts, max, mean, orNone, quantile, rateOf, series, share, sum, sums } from './queries.js'
 import { aliasVariable } from './variables.js'
 
-const CHOSEN = ['alias=~"$alias"']
-const QUERIES = 'db_query_duration_seconds'
-const RUN = `${QUERIES}_count`
 /** What moves data; begin, commit and rollback have a panel of their own. */
 const DATA = [...CHOSEN, 'operation!~"begin|commit|rollback"']
-/** By process; the fullest is the one that makes requests wait. */
-const SATURATION = `${series('db_pool_connections', ...CHOSEN, 'state="used"')} / ignoring (state) (${series('db_pool_connections_max', ...CHOSEN)} > 0)`
 const where = CHOSEN
 
 export function database (): Dashboard {
@@ -19,84 +15,35 @@ export function database (): Dashboard {
     description: 'Is it the database, or the way to it: connections, pools, queries, transactions, migrations.',
     variables: [aliasVariable()],
     rows: [
-      { title: 'Now', panels: [fullest, waiting, timeouts, queryErrorShare, connectionErrorCount, pendingMigrations, migrations] },
+      { title: 'Now', panels: now },
       { title: 'Under way', panels: [running, oldestQuery, oldestWait, longestUse] },
       { title: 'Pools', panels: [connections, saturation, pending, acquire, acquireTimeouts, use] },
       { title: 'Connections', panels: [opened, create, connectionErrors] },
       { title: 'Queries', panels: [byOperation, p99, busy, latencies, quantiles, errors, rows, rowsPerQuery] },
-      { title: 'Transactions', panels: [transactions, rolledBack] }
+      { title: 'Transactions and migrations', panels: [transactions, rolledBack, migrations] }
     ]
   })
 }
 
-const fullest = stat({
-  title: 'Fullest pool',
-  description: 'Connections in use, of those the pool may have: the fullest of any process. At 100 % requests wait.',
-  unit: 'percentunit',
-  queries: [[max(SATURATION)]],
-  limits: { yellow: 0.8, red: 0.95 }
-})
-
-const waiting = stat({
-  title: 'Waiting',
-  description: 'Requests for a connection that wait at this moment. More than a moment above 0 is bad.',
-  unit: 'short',
-  queries: [[sum(series('db_pool_pending_requests', ...CHOSEN))]],
-  limits: { yellow: 1, red: 10 }
-})
-
-const timeouts = stat({
-  title: 'Acquire timeouts',
-  description: 'Requests for a connection that gave up waiting, in the time shown. Each is a request that failed.',
-  unit: 'short',
-  queries: [[sum(growth('db_pool_acquire_timeouts_total', ...CHOSEN))]],
-  limits: { red: 1 }
-}).decimals(0)
-
-const queryErrorShare = stat({
-  title: 'Failed queries',
-  description: 'Share of queries that failed. A unique violation that the code expects is among them; what got no connection is not, as it was never sent: look at connection errors and acquire timeouts.',
-  unit: 'percentunit',
-  queries: [[share(rateOf('db_query_errors_total', { where }), rateOf(RUN, { where }))]],
-  limits: { yellow: 0.001, red: 0.01 },
-  noValue: 'no queries'
-}).decimals(2)
-
-const connectionErrorCount = stat({
-  title: 'Connection errors',
-  description: 'Connections that could not be made, or were lost while idle, in the time shown. Any is bad, but for a database that was restarted on purpose.',
-  unit: 'short',
-  queries: [[orZero(sum(growth('db_connection_errors_total', ...CHOSEN)), sum(series('db_pool_connections_max', ...CHOSEN)))]],
-  limits: { red: 1 }
-}).decimals(0)
-
-const pendingMigrations = stat({
-  title: 'Migrations pending',
-  description: 'Migrations that the code has and the database has not. Above 0 after a deployment: it was forgotten to migrate, or that failed.',
-  unit: 'short',
-  queries: [[max(series('db_migrations_pending', ...CHOSEN), 'alias'), '{{alias}}']],
-  limits: { red: 1 },
-  noValue: 'no migrations'
-})
-
 const migrations = lines({
   title: 'Migrations',
   description: 'Applied and pending, in the process that has the most. Between two deployments nothing moves.',
-  unit: 'short',
-  width: 6,
-  height: 4,
+  unit: 'locale',
   queries: [
     [max(series('db_migrations_applied', ...CHOSEN), 'alias'), '{{alias}} applied'],
     [max(series('db_migrations_pending', ...CHOSEN), 'alias'), '{{alias}} pending']
-  ]
+  ],
+  noValue: 'no migrations',
+  runbook: 'migrations-unapplied'
 })
 
 const running = lines({
   title: 'Queries in flight',
   description: 'Queries that run at this moment, all processes together. In a lock nothing ends, so all that is measured at its end stands still; this rises.',
-  unit: 'short',
+  unit: 'locale',
   width: 6,
-  queries: [[sum(series('db_queries_in_flight', ...CHOSEN), 'alias'), '{{alias}}']]
+  queries: [[sum(series('db_queries_in_flight', ...CHOSEN), 'alias'), '{{alias}}']],
+  noValue: 'no database'
 })
 
 /** An age, in the process of the alias where it is greatest. */
@@ -105,7 +52,8 @@ const age = (title: string, name: string, description: string) => lines({
   description,
   unit: 's',
   width: 6,
-  queries: [[max(series(name, ...CHOSEN), 'alias'), '{{alias}}']]
+  queries: [[max(series(name, ...CHOSEN), 'alias'), '{{alias}}']],
+  noValue: 'no pools'
 })
 
 const oldestQuery = age('Oldest query', 'db_query_oldest_seconds', 'How long the oldest query has been running, in the process where it is oldest. A straight line upwards hangs: pg_stat_activity says on what.')
@@ -117,46 +65,61 @@ const longestUse = age('Longest use', 'db_connection_oldest_use_seconds', 'How l
 const connections = lines({
   title: 'Connections',
   description: 'Used and idle, of all processes together, and how many there may be. The database has a limit too: the maxima of all processes must fit below it.',
-  unit: 'short',
+  unit: 'locale',
   queries: [
     [sum(series('db_pool_connections', ...CHOSEN), 'alias, state'), '{{alias}} {{state}}'],
     [sum(series('db_pool_connections_max', ...CHOSEN), 'alias'), '{{alias}} max']
-  ]
+  ],
+  noValue: 'no pools'
 }).overrideByRegexp('.* max', [{ id: 'custom.lineStyle', value: { fill: 'dash', dash: [8, 8] } }, { id: 'custom.fillOpacity', value: 0 }])
 
 const saturation = lines({
   title: 'Saturation',
   description: 'Connections in use, of those the pool may have; the fullest process of each alias. Near 100 % for minutes: more connections, fewer or faster queries, shorter transactions.',
   unit: 'percentunit',
-  queries: [[max(SATURATION, 'alias'), '{{alias}}']]
+  queries: [[max(SATURATION, 'alias'), '{{alias}}']],
+  noValue: 'no pools',
+  runbook: 'database-pool-near-exhaustion'
 }).max(1)
 
 const pending = lines({
   title: 'Waiting for a connection',
   description: 'Requests for a connection that wait, all processes together. A scrape sees only a moment: the time to acquire says it all.',
-  unit: 'short',
-  queries: [[sum(series('db_pool_pending_requests', ...CHOSEN), 'alias'), '{{alias}}']]
+  unit: 'locale',
+  queries: [[sum(series('db_pool_pending_requests', ...CHOSEN), 'alias'), '{{alias}}']],
+  noValue: 'no pools',
+  runbook: 'database-pool-acquire-timeouts'
 })
 
 const acquire = lines({
   title: 'Time to acquire',
-  description: 'From asking the pool to having a connection, a new one included. Tens of milliseconds are an exhausted pool, or connections that are made anew each time.',
+  description: 'From asking the pool to having a connection, a new one included. Tens of milliseconds are an exhausted pool, or connections that are made anew each time. Who still waits is in no quantile: the longest is a line of its own.',
   unit: 's',
-  queries: ([0.5, 0.99] as const).map((q) => [quantile(q, 'db_pool_acquire_duration_seconds', { by: 'alias', where }), `{{alias}} p${q * 100}`] as const)
+  queries: [
+    ...([0.5, 0.99] as const).map((q) => [quantile(q, 'db_pool_acquire_duration_seconds', { by: 'alias', where }), `{{alias}} p${q * 100}`] as const),
+    [max(series('db_pool_oldest_pending_seconds', ...CHOSEN), 'alias'), '{{alias}} oldest waiter']
+  ],
+  noValue: 'no pools'
 })
 
 const acquireTimeouts = lines({
   title: 'Acquire timeouts',
   description: 'Requests for a connection that gave up waiting, a second. Any is bad: each is a request that failed.',
   unit: 'cps',
-  queries: [[rateOf('db_pool_acquire_timeouts_total', { by: 'alias', where }), '{{alias}}']]
+  queries: [[rateOf('db_pool_acquire_timeouts_total', { by: 'alias', where }), '{{alias}}']],
+  noValue: 'no pools',
+  runbook: 'database-pool-acquire-timeouts'
 })
 
 const use = lines({
   title: 'Time in use',
-  description: 'How long a connection was out of its pool. Far above the time of queries: the code holds connections while it does something else.',
+  description: 'How long a connection was out of its pool. Far above the time of queries: the code holds connections while it does something else. What is still out is in no quantile: the longest is a line of its own.',
   unit: 's',
-  queries: ([0.5, 0.99] as const).map((q) => [quantile(q, 'db_connection_use_duration_seconds', { by: 'alias', where }), `{{alias}} p${q * 100}`] as const)
+  queries: [
+    ...([0.5, 0.99] as const).map((q) => [quantile(q, 'db_connection_use_duration_seconds', { by: 'alias', where }), `{{alias}} p${q * 100}`] as const),
+    [max(series('db_connection_oldest_use_seconds', ...CHOSEN), 'alias'), '{{alias}} longest now']
+  ],
+  noValue: 'no pools'
 })
 
 const opened = lines({
@@ -166,21 +129,25 @@ const opened = lines({
   queries: [
     [rateOf('db_connections_opened_total', { by: 'alias', where }), '{{alias}} opened'],
     [rateOf('db_connections_closed_total', { by: 'alias', where }), '{{alias}} closed']
-  ]
+  ],
+  noValue: 'no pools'
 })
 
 const create = lines({
   title: 'Time to connect',
   description: 'Mean time to open a connection: network, TLS, authentication. A gap is a time in which none was opened.',
   unit: 's',
-  queries: [[mean('db_connection_create_duration_seconds', { by: 'alias', where }), '{{alias}}']]
+  queries: [[mean('db_connection_create_duration_seconds', { by: 'alias', where }), '{{alias}}']],
+  noValue: 'none opened'
 })
 
 const connectionErrors = lines({
   title: 'Connection errors by type',
   description: 'Connections that could not be made or were lost while idle, a second. ECONNREFUSED: no database there; too_many_connections: its limit is reached. "none" is the zero that says there could be some.',
   unit: 'cps',
-  queries: [[orNone(rateOf('db_connection_errors_total', { by: 'alias, type', where }), 'type', sum(series('db_pool_connections_max', ...CHOSEN), 'alias')), '{{alias}} {{type}}']]
+  queries: [[orNone(rateOf('db_connection_errors_total', { by: 'alias, type', where }), 'type', sum(series('db_pool_connections_max', ...CHOSEN), 'alias')), '{{alias}} {{type}}']],
+  noValue: 'no pools',
+  runbook: 'database-connection-errors'
 })
 
 const byOperation = lines({
@@ -188,29 +155,37 @@ const byOperation = lines({
   description: 'Queries a second. Many more of them while requests are the same: N+1, or a cache that is empty.',
   unit: 'ops',
   stacked: true,
-  queries: [[rateOf(RUN, { by: 'operation', where }), '{{operation}}']]
+  queries: [[counts(QUERIES, { by: 'operation', where }), '{{operation}}']],
+  noValue: 'no queries'
 })
 
 const p99 = lines({
   title: 'p99 by operation',
-  description: 'One in a hundred takes longer; as fine as the buckets. Slow commits are a slow disk, slow updates mostly locks.',
+  description: 'One in a hundred takes longer; as fine as the buckets. Slow commits are a slow disk, slow updates mostly locks. What has not ended is in no quantile: the age of the oldest is a line of its own.',
   unit: 's',
-  queries: [[quantile(0.99, QUERIES, { by: 'operation', where }), '{{operation}}']]
+  queries: [
+    [quantile(0.99, QUERIES, { by: 'operation', where }), '{{operation}}'],
+    [max(series('db_query_oldest_seconds', ...CHOSEN)), 'oldest under way']
+  ],
+  noValue: 'no queries'
 })
 
 const busy = lines({
   title: 'Queries at the same time',
   description: 'Mean number of queries that run: the seconds that queries take, a second. It says where the database spends its time, and how many connections are needed.',
-  unit: 'short',
+  unit: 'locale',
+  decimals: 2,
   stacked: true,
-  queries: [[rateOf(`${QUERIES}_sum`, { by: 'operation', where }), '{{operation}}']]
+  queries: [[sums(QUERIES, { by: 'operation', where }), '{{operation}}']],
+  noValue: 'no queries'
 })
 
 const latencies = heatmap({
   title: 'Duration of queries',
   description: 'How many queries took how long, without begin, commit and rollback. A second band, far above the first, is a query without an index or one that waits for a lock.',
   unit: 's',
-  queries: [[buckets(QUERIES, '$__rate_interval', ...DATA)]]
+  queries: [[buckets(QUERIES, ...DATA)]],
+  noValue: 'no query ended'
 })
 
 const quantiles = lines({
@@ -219,45 +194,54 @@ const quantiles = lines({
   unit: 's',
   width: 12,
   exemplars: true,
-  queries: ([0.5, 0.9, 0.99] as const).map((q) => [quantile(q, QUERIES, { where: DATA }), `p${q * 100}`] as const)
+  queries: [
+    ...([0.5, 0.9, 0.99] as const).map((q) => [quantile(q, QUERIES, { where: DATA }), `p${q * 100}`] as const),
+    [max(series('db_query_oldest_seconds', ...CHOSEN)), 'oldest under way']
+  ],
+  noValue: 'no queries'
 })
 
 const errors = lines({
   title: 'Failed queries by type',
   description: 'By SQLSTATE condition, code or class of the error, a second. deadlock_detected and query_canceled want a look at locks and timeouts. "none" is the zero that says there could be some.',
   unit: 'ops',
-  queries: [[orNone(rateOf('db_query_errors_total', { by: 'alias, type', where }), 'type', rateOf(RUN, { by: 'alias', where })), '{{alias}} {{type}}']]
+  queries: [[orNone(rateOf('db_query_errors_total', { by: 'alias, type', where }), 'type', counts(QUERIES, { by: 'alias', where })), '{{alias}} {{type}}']],
+  noValue: 'no queries',
+  runbook: 'database-query-errors'
 })
 
 const rows = lines({
   title: 'Rows by operation',
   description: 'Rows returned or changed, a second.',
   unit: 'cps',
-  queries: [[rateOf('db_rows_total', { by: 'operation', where: DATA }), '{{operation}}']]
+  queries: [[rateOf('db_rows_total', { by: 'operation', where: DATA }), '{{operation}}']],
+  noValue: 'no queries'
 })
 
 const rowsPerQuery = lines({
   title: 'Rows per query',
   description: 'Mean rows returned or changed by one query. Hundreds of a select: it reads more than a page shows. Growing with the data: a LIMIT is missing.',
-  unit: 'short',
-  queries: [[`${rateOf('db_rows_total', { by: 'operation', where: DATA })} / (${rateOf(RUN, { by: 'operation', where: DATA })} > 0)`, '{{operation}}']]
+  unit: 'locale',
+  decimals: 1,
+  queries: [[`${rateOf('db_rows_total', { by: 'operation', where: DATA })} / (${counts(QUERIES, { by: 'operation', where: DATA })} > 0)`, '{{operation}}']],
+  noValue: 'no query ended'
 })
 
 const transactions = lines({
   title: 'Transactions',
   description: 'Begun, committed and rolled back, a second. What is begun and neither committed nor rolled back was lost with its connection.',
   unit: 'ops',
-  width: 12,
-  queries: [[rateOf(RUN, { by: 'operation', where: [...CHOSEN, 'operation=~"begin|commit|rollback"'] }), '{{operation}}']]
+  queries: [[counts(QUERIES, { by: 'operation', where: [...CHOSEN, 'operation=~"begin|commit|rollback"'] }), '{{operation}}']],
+  noValue: 'no transactions'
 })
 
 const rolledBack = lines({
-  title: 'Share of transactions rolled back',
-  description: 'Of those that were committed or rolled back. It rises with errors in the code between begin and commit, and with conflicts.',
+  title: 'Share rolled back',
+  description: 'Transactions, of those that were committed or rolled back. It rises with errors in the code between begin and commit, and with conflicts.',
   unit: 'percentunit',
-  width: 12,
   queries: [[share(
-    rateOf(RUN, { by: 'alias', where: [...CHOSEN, 'operation="rollback"'] }),
-    rateOf(RUN, { by: 'alias', where: [...CHOSEN, 'operation=~"commit|rollback"'] })
-  ), '{{alias}}']]
+    counts(QUERIES, { by: 'alias', where: [...CHOSEN, 'operation="rollback"'] }),
+    counts(QUERIES, { by: 'alias', where: [...CHOSEN, 'operation=~"commit|rollback"'] })
+  ), '{{alias}}']],
+  noValue: 'no transactions'
 })

@@ -4,6 +4,7 @@ import {
   type Dashboard, type DashboardLink, type Panel, type RowPanel, type VariableModel
 } from '@grafana/grafana-foundation-sdk/dashboard'
 import { DataqueryBuilder } from '@grafana/grafana-foundation-sdk/prometheus'
+import { RUNBOOK } from './links.js'
 import { series } from './queries.js'
 import { datasource, serviceVariables } from './variables.js'
 
@@ -46,11 +47,13 @@ export function dashboardOf ({ uid, description, variables = [], rows, hours = 1
     .description(description)
     .tags(['fastify-prometheus'])
     .tooltip(DashboardCursorSync.Crosshair)
+    .readonly()
     .refresh('30s')
     .time({ from: `now-${hours}h`, to: 'now' })
     .variables([...serviceVariables(), ...variables])
-    .links((Object.keys(titles) as Uid[]).filter((other) => other !== uid).map(linkTo))
-    .annotation(starts())
+    .links([...(Object.keys(titles) as Uid[]).filter((other) => other !== uid).map(linkTo), runbook()])
+    .annotation(restarts())
+    .annotation(newProcesses())
   for (const row of rows) add(row, builder)
   return numbered({ ...builder.build(), schemaVersion: SCHEMA_VERSION })
 }
@@ -80,13 +83,34 @@ function linkTo (uid: Uid): Builder<DashboardLink> {
   return new DashboardLinkBuilder(titles[uid]).type(DashboardLinkType.Link).url(`/d/${uid}`).icon('dashboard').includeVars(true).keepTime(true)
 }
 
-/** A line where a process began: a deployment, or a crash. */
-function starts (): AnnotationQueryBuilder {
-  const expr = `${series('process_start_time_seconds')} * 1000`
-  const target: Builder<Dataquery> = new DataqueryBuilder().expr(expr).datasource(datasource).refId('Starts').range()
+function runbook (): Builder<DashboardLink> {
+  return new DashboardLinkBuilder('Runbook').type(DashboardLinkType.Link).url(RUNBOOK).icon('doc').targetBlank(true)
+}
+
+const PROCESS_LABELS = 'namespace, job, pod, instance'
+const START = series('process_start_time_seconds')
+/** A process that began within a quarter of an hour, by when that was: the same time at each step, which Grafana draws once. */
+const BEGAN = `1000 * ${START} > 1000 * (time() - 900)`
+/** Addresses where another process was within the hour before. */
+const AGAIN = `changes(${START}[1h]) > 0`
+/** Addresses where the version of Node changed within the hour before: somebody deployed. */
+const UPGRADED = `count by (${PROCESS_LABELS}) (count by (${PROCESS_LABELS}, version) (count_over_time(${series('nodejs_version_info')}[1h]))) > 1`
+
+/** A line where a process began anew at its address: a crash, or a deployment to a machine that stays. */
+function restarts (): AnnotationQueryBuilder {
+  return annotation('Restarts', 'red', `${BEGAN} and ${AGAIN} unless on (${PROCESS_LABELS}) ${UPGRADED}`, 'Process restarted')
+}
+
+/** A line where a process began at an address that is new, or with another version: a deployment, or more pods. */
+function newProcesses (): AnnotationQueryBuilder {
+  return annotation('New processes', 'blue', `(${BEGAN} unless ${AGAIN}) or (${BEGAN} and on (${PROCESS_LABELS}) ${UPGRADED})`, 'New process')
+}
+
+function annotation (name: string, color: string, expr: string, title: string): AnnotationQueryBuilder {
+  const target: Builder<Dataquery> = new DataqueryBuilder().expr(expr).datasource(datasource).refId(name).range()
   return new AnnotationQueryBuilder()
-    .name('Starts of processes').enable(true).iconColor('purple').datasource(datasource)
+    .name(name).enable(true).iconColor(color).datasource(datasource)
     .target(target)
     // Grafana 11 reads these, later ones the target.
-    .expr(expr).step('60s').useValueForTime(true).titleFormat('Process started').textFormat('{{pod}} {{instance}}')
+    .expr(expr).step('60s').useValueForTime(true).titleFormat(title).textFormat('{{pod}} {{instance}}')
 }

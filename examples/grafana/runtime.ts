@@ -1,7 +1,8 @@
+import { BigValueTextMode } from '@grafana/grafana-foundation-sdk/common'
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard'
 import { dashboardOf } from './frame.js'
 import { bars, lines, stat } from './panels.js'
-import { PROCESS, PROCESS_LEGEND, max, orNone, quantile, rate, rateOf, series, sum } from './queries.js'
+import { PROCESS, PROCESS_LEGEND, counts, max, mean, orNone, quantile, rate, rateOf, series, sum, sums } from './queries.js'
 import { table } from './tables.js'
 
 const SCRAPE = 'metrics_exposition_duration_seconds'
@@ -29,18 +30,20 @@ function gauge (metric: string, ...where: string[]): string {
 const versions = stat({
   title: 'Node',
   description: 'Processes by the version of Node that they run. Two versions are a deployment under way, or one that stopped halfway.',
-  unit: 'short',
+  unit: 'locale',
   width: 6,
-  queries: [[`count by (version) (${series('nodejs_version_info')})`, '{{version}}']]
-})
+  queries: [[`count by (version) (${series('nodejs_version_info')})`, '{{version}}']],
+  noValue: 'no process'
+}).textMode(BigValueTextMode.ValueAndName)
 
 const restarts = stat({
   title: 'Restarts',
-  description: 'Processes that began anew at the same address in the time shown: crashes, mostly. A new pod is not among them.',
-  unit: 'short',
+  description: 'Processes that began anew at the same address in the time shown: crashes, mostly. A new pod is not among them. The red lines say when.',
+  unit: 'locale',
   width: 6,
   queries: [[sum(`changes(${series('process_start_time_seconds')}[$__range])`)]],
-  limits: { yellow: 1, red: 3 }
+  limits: { yellow: 1, red: 3 },
+  noValue: 'no process'
 })
 
 const youngest = stat({
@@ -49,7 +52,8 @@ const youngest = stat({
   unit: 's',
   width: 6,
   queries: [[`time() - ${max(series('process_start_time_seconds'))}`]],
-  limits: { yellow: 600, red: 60 }
+  limits: { yellow: 600, red: 60 },
+  noValue: 'no process'
 })
 
 const descriptorsNow = stat({
@@ -58,24 +62,26 @@ const descriptorsNow = stat({
   unit: 'percentunit',
   width: 6,
   queries: [[max(`${series('process_open_fds')} / (${series('process_max_fds')} > 0)`)]],
-  limits: { yellow: 0.7, red: 0.9 }
-})
+  limits: { yellow: 0.7, red: 0.9 },
+  noValue: 'Linux only'
+}).decimals(1)
 
 const processes = table({
   title: 'Processes',
   description: 'Now, each process. One that differs from the others is where to look: more load, a leak, or an older version.',
   keys: { pod: 'Pod', instance: 'Instance' },
   sortBy: 'CPU',
+  noValue: 'no process',
   height: 8,
   columns: [
     { title: 'Uptime', unit: 's', expr: `time() - ${gauge('process_start_time_seconds')}` },
     { title: 'Requests', unit: 'reqps', expr: rateOf('http_requests_received_total', { by: PROCESS }) },
-    { title: 'In flight', unit: 'short', expr: sum(series('http_requests_in_flight'), PROCESS) },
+    { title: 'In flight', unit: 'locale', expr: sum(series('http_requests_in_flight'), PROCESS) },
     { title: 'CPU', unit: 'percentunit', expr: sum(rate('process_cpu_seconds_total'), PROCESS) },
     { title: 'Resident', unit: 'bytes', expr: gauge('process_resident_memory_bytes') },
     { title: 'Heap used', unit: 'bytes', expr: gauge('nodejs_heap_size_used_bytes') },
     { title: 'Event loop p99', unit: 's', expr: gauge('nodejs_eventloop_lag_p99_seconds') },
-    { title: 'File descriptors', unit: 'short', expr: gauge('process_open_fds') }
+    { title: 'Open files', unit: 'locale', expr: gauge('process_open_fds') }
   ]
 })
 
@@ -83,17 +89,21 @@ const cpu = lines({
   title: 'CPU',
   description: 'Of one core, in user and system mode. JavaScript runs on one thread, so near 100 % is the limit; above it, garbage collection and other threads take the rest. Much in system mode is sockets and files.',
   unit: 'percentunit',
+  atLeast: 1,
   queries: [
     [sum(rate('process_cpu_user_seconds_total'), PROCESS), `user ${PROCESS_LEGEND}`],
     [sum(rate('process_cpu_system_seconds_total'), PROCESS), `system ${PROCESS_LEGEND}`]
-  ]
+  ],
+  noValue: 'no process'
 })
 
 const lag = lines({
   title: 'Event loop lag p99',
   description: 'How late timers were since the scrape before. The timer that measures is 10 ms long, so an idle process has 10 ms. Above 100 ms something blocks: a large JSON, a regular expression, a synchronous call.',
   unit: 's',
-  queries: [[gauge('nodejs_eventloop_lag_p99_seconds'), PROCESS_LEGEND]]
+  queries: [[gauge('nodejs_eventloop_lag_p99_seconds'), PROCESS_LEGEND]],
+  noValue: 'no process',
+  runbook: 'event-loop-lag'
 })
 
 const lagQuantiles = lines({
@@ -104,14 +114,17 @@ const lagQuantiles = lines({
     [max(series('nodejs_eventloop_lag_p50_seconds')), 'p50'],
     [max(series('nodejs_eventloop_lag_p90_seconds')), 'p90'],
     [max(series('nodejs_eventloop_lag_max_seconds')), 'longest']
-  ]
+  ],
+  noValue: 'no process',
+  runbook: 'event-loop-lag'
 })
 
 const resident = lines({
   title: 'Resident memory',
   description: 'What the kernel counts, and what it kills a container for. It grows in the first minutes; if it goes on for days it is a leak.',
   unit: 'bytes',
-  queries: [[gauge('process_resident_memory_bytes'), PROCESS_LEGEND]]
+  queries: [[gauge('process_resident_memory_bytes'), PROCESS_LEGEND]],
+  noValue: 'no process'
 })
 
 const heap = lines({
@@ -121,14 +134,16 @@ const heap = lines({
   queries: [
     [gauge('nodejs_heap_size_used_bytes'), `used ${PROCESS_LEGEND}`],
     [gauge('nodejs_heap_size_total_bytes'), `total ${PROCESS_LEGEND}`]
-  ]
+  ],
+  noValue: 'no process'
 })
 
 const external = lines({
   title: 'External memory',
   description: 'Buffers and what else is bound to JavaScript objects outside of the heap. It grows with bodies that are kept in memory, and streams that nobody reads.',
   unit: 'bytes',
-  queries: [[gauge('nodejs_external_memory_bytes'), PROCESS_LEGEND]]
+  queries: [[gauge('nodejs_external_memory_bytes'), PROCESS_LEGEND]],
+  noValue: 'no process'
 })
 
 const spaces = lines({
@@ -137,7 +152,8 @@ const spaces = lines({
   unit: 'bytes',
   width: 12,
   stacked: true,
-  queries: [[sum(series('nodejs_heap_space_size_used_bytes'), 'space'), '{{space}}']]
+  queries: [[sum(series('nodejs_heap_space_size_used_bytes'), 'space'), '{{space}}']],
+  noValue: 'no process'
 })
 
 const old = lines({
@@ -145,52 +161,60 @@ const old = lines({
   description: 'What survived garbage collections. It falls at each major one; if it does not fall to where it was before, hour after hour, that process leaks.',
   unit: 'bytes',
   width: 12,
-  queries: [[gauge('nodejs_heap_space_size_used_bytes', 'space="old"'), PROCESS_LEGEND]]
+  queries: [[gauge('nodejs_heap_space_size_used_bytes', 'space="old"'), PROCESS_LEGEND]],
+  noValue: 'no process'
 })
 
 const gcShare = lines({
   title: 'Time in garbage collection',
   description: 'Share of a process\'s time, by kind, the chosen processes\' worst. Above 10 % too much is allocated, or the heap is nearly full. prom-client counts one pause of those that it is told of at once, so it is at least this.',
   unit: 'percentunit',
-  queries: [[max(sum(rate('nodejs_gc_duration_seconds_sum'), `kind, ${PROCESS}`), 'kind'), '{{kind}}']]
+  atLeast: 0.1,
+  queries: [[max(sums('nodejs_gc_duration_seconds', { by: `kind, ${PROCESS}` }), 'kind'), '{{kind}}']],
+  noValue: 'no collections'
 })
 
 const gcPauses = lines({
   title: 'Pauses p99',
   description: 'One in a hundred garbage collections takes longer, by kind; as fine as the buckets, which are 1 ms, 10 ms, 100 ms, 1 s. Every request waits for a major one.',
   unit: 's',
-  queries: [[quantile(0.99, 'nodejs_gc_duration_seconds', { by: 'kind' }), '{{kind}}']]
+  queries: [[quantile(0.99, 'nodejs_gc_duration_seconds', { by: 'kind' }), '{{kind}}']],
+  noValue: 'no collections'
 })
 
 const gcRuns = lines({
   title: 'Garbage collections',
   description: 'A second, by kind, all chosen processes together. Many minor ones are normal under load, many major ones are not.',
   unit: 'cps',
-  queries: [[rateOf('nodejs_gc_duration_seconds_count', { by: 'kind' }), '{{kind}}']]
+  queries: [[counts('nodejs_gc_duration_seconds', { by: 'kind' }), '{{kind}}']],
+  noValue: 'no collections'
 })
 
 const resources = lines({
   title: 'Active resources by type',
   description: 'What keeps the event loop alive, all chosen processes together: timers, sockets, servers. A type that grows without end is never closed.',
-  unit: 'short',
-  queries: [[sum(series('nodejs_active_resources'), 'type'), '{{type}}']]
+  unit: 'locale',
+  queries: [[sum(series('nodejs_active_resources'), 'type'), '{{type}}']],
+  noValue: 'no process'
 })
 
 const handles = lines({
   title: 'Active handles by type',
   description: 'Sockets, servers and child processes, all chosen processes together. Sockets follow the clients and the pools.',
-  unit: 'short',
-  queries: [[sum(series('nodejs_active_handles'), 'type'), '{{type}}'], [sum(series('nodejs_active_requests_total')), 'requests to the system']]
+  unit: 'locale',
+  queries: [[sum(series('nodejs_active_handles'), 'type'), '{{type}}'], [sum(series('nodejs_active_requests_total')), 'requests to the system']],
+  noValue: 'no process'
 })
 
 const descriptors = lines({
   title: 'File descriptors',
   description: 'Open ones by process, and the lowest limit. One that grows without end is a socket or a file that is never closed. Linux only.',
-  unit: 'short',
+  unit: 'locale',
   queries: [
     [gauge('process_open_fds'), PROCESS_LEGEND],
     [`min(${series('process_max_fds')})`, 'limit']
-  ]
+  ],
+  noValue: 'no process'
 }).overrideByName('limit', [{ id: 'custom.lineStyle', value: { fill: 'dash', dash: [8, 8] } }, { id: 'custom.fillOpacity', value: 0 }, { id: 'custom.axisPlacement', value: 'right' }])
 
 const scrapeTime = lines({
@@ -201,30 +225,37 @@ const scrapeTime = lines({
     [quantile(0.5, SCRAPE), 'p50'],
     [quantile(0.99, SCRAPE), 'p99'],
     [max(series('scrape_duration_seconds')), 'longest, as Prometheus saw it']
-  ]
+  ],
+  noValue: 'no scrapes',
+  runbook: 'target-down'
 })
 
 const scrapeSize = lines({
   title: 'Size of a scrape',
   description: 'Mean size of the page as it was sent, compressed where the scraper takes that, by process. It grows with the series.',
   unit: 'bytes',
-  queries: [[`${sum(rate('metrics_exposition_size_bytes_sum'), PROCESS)} / (${sum(rate('metrics_exposition_size_bytes_count'), PROCESS)} > 0)`, PROCESS_LEGEND]]
+  queries: [[mean('metrics_exposition_size_bytes', { by: PROCESS }), PROCESS_LEGEND]],
+  noValue: 'no scrapes'
 })
 
 const outcomes = lines({
   title: 'Scrapes by outcome',
   description: 'Scrapes a second, by format and outcome. All but served are bad: aborted and timeout are scrapers that did not wait, refused are more at once than maxScrapes.',
   unit: 'cps',
-  queries: [[rateOf('metrics_expositions_total', { by: 'format, outcome' }), '{{outcome}} {{format}}']]
+  queries: [[rateOf('metrics_expositions_total', { by: 'format, outcome' }), '{{outcome}} {{format}}']],
+  noValue: 'no scrapes',
+  runbook: 'target-down'
 })
 
 const seriesByMetric = bars({
   title: 'Label sets by metric',
-  description: 'The ten metrics that have most, in the process where they have most, of those with 100 or a tenth of their maxSeries. Prometheus keeps one series for each, and one more for each bucket of a histogram. Thousands are a label with too many values.',
-  unit: 'short',
+  description: 'The five metrics that have most, in the process where they have most, of those with 100 or a tenth of their maxSeries. Prometheus keeps one series for each, and one more for each bucket of a histogram. Thousands are a label with too many values.',
+  unit: 'locale',
   width: 12,
   limits: { yellow: 1000, red: 5000 },
-  queries: [[orNone(`topk(10, ${max(series('metrics_series'), 'metric')})`, 'metric', sum(series('up'))), '{{metric}}']]
+  queries: [[orNone(`topk(5, ${max(series('metrics_series'), 'metric')})`, 'metric', sum(series('up'))), '{{metric}}']],
+  noValue: 'no target',
+  runbook: 'series-dropped'
 })
 
 const dropped = lines({
@@ -232,5 +263,7 @@ const dropped = lines({
   description: 'Writes a second that went to the __overflow__ series, because the metric has maxSeries label sets. Any is bad: what they counted cannot be told apart any more.',
   unit: 'cps',
   width: 12,
-  queries: [[orNone(`topk(10, ${rateOf('metrics_series_dropped_total', { by: 'metric' })})`, 'metric', sum(series('up'))), '{{metric}}']]
+  queries: [[orNone(`topk(10, ${rateOf('metrics_series_dropped_total', { by: 'metric' })})`, 'metric', sum(series('up'))), '{{metric}}']],
+  noValue: 'no target',
+  runbook: 'series-dropped'
 })

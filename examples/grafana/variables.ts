@@ -6,8 +6,8 @@ import { series } from './queries.js'
 const DATASOURCE = 'datasource'
 export const datasource = { type: 'prometheus', uid: `\${${DATASOURCE}}` }
 
-/** One series for each process that serves metrics by this package, its worker processes too, and none for anything else. */
-const ANY_PROCESS = 'metrics_exposition_size_bytes_count'
+/** One series for each process that serves metrics by this package, its worker processes too, and none for anything else; a native histogram, or a classic one. */
+const ANY_PROCESS = '__name__=~"metrics_exposition_size_bytes(_count)?"'
 
 const ALL = { text: 'All', value: '$__all' }
 
@@ -15,11 +15,11 @@ const ALL = { text: 'All', value: '$__all' }
 export function serviceVariables (): Array<Builder<VariableModel>> {
   return [
     new DatasourceVariableBuilder(DATASOURCE).label('Data source').type('prometheus'),
-    ofLabel('namespace', 'Namespace', `label_values(${ANY_PROCESS}, namespace)`),
+    ofLabel('namespace', 'Namespace', `label_values({${ANY_PROCESS}}, namespace)`),
     // Without All and without a value: the first job there is, not a mixture of services.
-    query('job', 'Job', `label_values(${ANY_PROCESS}{namespace=~"$namespace"}, job)`),
-    ofLabel('pod', 'Pod', `label_values(${ANY_PROCESS}{namespace=~"$namespace", job=~"$job"}, pod)`),
-    ofLabel('instance', 'Instance', `label_values(${ANY_PROCESS}{namespace=~"$namespace", job=~"$job", pod=~"$pod"}, instance)`)
+    query('job', 'Job', `label_values({${ANY_PROCESS}, namespace=~"$namespace"}, job)`).allValue('.+'),
+    ofLabel('pod', 'Pod', `label_values({${ANY_PROCESS}, namespace=~"$namespace", job=~"$job"}, pod)`),
+    ofLabel('instance', 'Instance', `label_values({${ANY_PROCESS}, namespace=~"$namespace", job=~"$job", pod=~"$pod"}, instance)`).allValue('.+')
   ]
 }
 
@@ -31,17 +31,14 @@ export function routeVariables (): Array<Builder<VariableModel>> {
 }
 
 export function aliasVariable (): Builder<VariableModel> {
-  return ofLabel('alias', 'Connection', `label_values(${series('db_query_duration_seconds_count')}, alias)`)
+  return ofLabel('alias', 'Connection', `label_values(${series('db_queries_in_flight')}, alias)`)
 }
 
 export function modelVariable (): Builder<VariableModel> {
   return ofLabel('model', 'Model', `label_values(${series('model_inserts_total')}, model)`)
 }
 
-/**
- * Seconds within which an answer is in time. Each is a bound of the buckets, and none is a whole number: Prometheus writes those as 1 or 1.0,
- * depending on its version and on the format it scraped.
- */
+/** Seconds within which an answer is in time. Each is a bound of the classic buckets. */
 export function thresholdVariable (): Builder<VariableModel> {
   return new CustomVariableBuilder('threshold').label('In time within (s)').values('0.1,0.25,0.5,0.75,2.5').current({ text: '0.5', value: '0.5' })
 }

@@ -1,8 +1,10 @@
+import { isAbsolute } from 'node:path'
 import type { RouteShorthandOptions } from 'fastify'
 import type { ExpositionSettings } from '../exposition/index.js'
 import { invalidOption } from '../validation/errors.js'
 import { isRecord, readGiven, refuseUnknown } from '../validation/given.js'
 import { endpointSpellings } from '../validation/spellings.js'
+import { LONGEST_SOCKET } from './socket.js'
 
 /** Options of the page: these, and any Fastify route option but `method`, `url` and `handler`. */
 export interface PageOptions extends RouteShorthandOptions {
@@ -28,8 +30,17 @@ export interface PortOptions {
   host?: string
 }
 
-/** The plugin's endpoint: a route of the application or, with `port`, a route on a port of its own. */
-export interface EndpointOptions extends PageOptions, Partial<PortOptions> {
+/** A Unix socket for the metrics alone. */
+export interface SocketOptions {
+  /**
+   * The absolute path of the socket, instead of a port. `{n}` in it stands for the first number from 0 on that no other
+   * process has: '/run/walks-{n}.sock'.
+   */
+  socket?: string
+}
+
+/** The plugin's endpoint: a route of the application or, with `port` or `socket`, a route on that alone. */
+export interface EndpointOptions extends PageOptions, Partial<PortOptions>, SocketOptions {
   /** Whether the HTTP metrics count requests to the endpoint, if it is a route of the application. Default: false. */
   counted?: boolean
 }
@@ -49,16 +60,23 @@ export interface PortSettings {
   readonly host: string
 }
 
+/** The path of a Unix socket; it may have a `{n}`. */
+export interface SocketSettings {
+  readonly socket: string
+}
+
+export type OwnSettings = PortSettings | SocketSettings
+
 /** The options of an endpoint, checked and complete. */
 export interface EndpointSettings extends RouteSettings {
   readonly exposition: ExpositionSettings
-  /** The endpoint's own port; undefined if the endpoint is a route of the application. */
-  readonly port: PortSettings | undefined
+  /** The endpoint's own port or socket; undefined if the endpoint is a route of the application. */
+  readonly own: OwnSettings | undefined
 }
 
 const MAX_SCRAPES = 10
 const HIGHEST_PORT = 65_535
-const OPTIONS = ['path', 'maxScrapes', 'created', 'port', 'host']
+const OPTIONS = ['path', 'maxScrapes', 'created', 'port', 'host', 'socket']
 
 /**
  * Every option that a route of Fastify 5 may have beside its method, URL and handler (fastify/types/route.d.ts,
@@ -88,7 +106,7 @@ const ADDRESS = /^[\w.:%-]+$/
  * Checks the options of an endpoint and fills in the defaults.
  * @param owner the public function that the options were passed to
  * @param at the text before an option's name there, 'endpoint.'
- * @param more the names of that function's options beside those of PageOptions and PortOptions
+ * @param more the names of that function's options beside those of PageOptions, PortOptions and SocketOptions
  * @throws MetricsError FP_ERR_INVALID_OPTION
  */
 export function readEndpoint (owner: string, at: string, options: unknown, more: readonly string[] = []): EndpointSettings {
@@ -98,7 +116,7 @@ export function readEndpoint (owner: string, at: string, options: unknown, more:
   const ours = [...OPTIONS, ...more]
   const { values, unknown } = readGiven(owner, at, options, [...ours, ...OF_ROUTES])
   refuseUnknown(owner, at, options, unknown, `one of ${ours.join(', ')}, or an option of a Fastify route; what a hook of your own reads goes into '${at}config'`, endpointSpellings(at))
-  const { path = '/metrics', counted = false, maxScrapes = MAX_SCRAPES, created = false, port, host, config } = values
+  const { path = '/metrics', counted = false, maxScrapes = MAX_SCRAPES, created = false, port, host, socket, config } = values
   check('path', typeof path === 'string' && path.startsWith('/'), "a path that starts with '/'", path)
   check('path', !/[?#]/.test(path as string), 'a path without a query', path)
   check('counted', typeof counted === 'boolean', 'true or false', counted)
@@ -108,6 +126,8 @@ export function readEndpoint (owner: string, at: string, options: unknown, more:
   check('host', host === undefined || port !== undefined, "left out where there is no 'port'", host)
   const ports = portsOf(port)
   check('port', port === undefined || ports !== undefined, `a port, or { from, to } for the first free one of them, from 0 to ${HIGHEST_PORT}`, port)
+  check('socket', socket === undefined || isSocketPath(socket), `an absolute path of at most ${LONGEST_SOCKET} bytes`, socket)
+  check('socket', socket === undefined || port === undefined, "left out where there is a 'port'", socket)
   check('schema', values.schema === undefined || isRecord(values.schema), "an object, as a route's", values.schema)
   check('config', config === undefined || isRecord(config), "an object, as a route's", config)
   for (const name of GUARDS) {
@@ -120,8 +140,12 @@ export function readEndpoint (owner: string, at: string, options: unknown, more:
     // Fastify itself checks these options.
     route: Object.fromEntries(OF_ROUTES.flatMap((name) => values[name] === undefined ? [] : [[name, values[name]]])) as RouteShorthandOptions,
     exposition: { maxScrapes: maxScrapes as number, created: created as boolean },
-    port: ports === undefined ? undefined : { ...ports, host: (host as string | undefined) ?? '127.0.0.1' }
+    own: ports !== undefined ? { ...ports, host: (host as string | undefined) ?? '127.0.0.1' } : socket === undefined ? undefined : { socket: socket as string }
   }
+}
+
+function isSocketPath (socket: unknown): boolean {
+  return typeof socket === 'string' && isAbsolute(socket) && !socket.includes('\0') && Buffer.byteLength(socket) <= LONGEST_SOCKET
 }
 
 function portsOf (port: unknown): { from: number, to: number } | undefined {

@@ -1,11 +1,12 @@
 import { performance } from 'node:perf_hooks'
 import type { FamilySnapshot, RegistryLike } from '../metrics/index.js'
-import { Collection, type CollectionObserver } from './collection.js'
+import { Collection } from './collection.js'
 import { compressed } from './compression.js'
 import type { Format, ScrapeRequest } from './negotiation.js'
 import { encodeOpenMetrics2 } from './openmetrics-2.js'
 import { encodeOpenMetrics } from './openmetrics.js'
 import { encodeProtobuf } from './protobuf.js'
+import type { CollectionObserver } from './reading.js'
 import { Rendering } from './rendering.js'
 import { Scrape, ScrapeTimeout, type Outcome } from './scrape.js'
 import { pause } from './slices.js'
@@ -43,6 +44,18 @@ const LONGEST = 120_000
 /** The part of a scraper's timeout that collecting the metrics may take, so that some time is left to send them. */
 const COLLECTING_PART = 0.8
 
+/** Where several processes answer as one. */
+export interface Together {
+  /**
+   * The metrics of all processes; undefined if this process is alone.
+   * @param milliseconds that the scraper waits
+   */
+  collect (names: ReadonlySet<string> | undefined, milliseconds: number): Promise<FamilySnapshot[]> | undefined
+}
+
+/** What is read for one page. */
+type Collected = Pick<Collection, 'families' | 'giveUp'>
+
 /** The methods of an Exposition that its callers use. A wrapper around an Exposition has them too. */
 export type Pages = Pick<Exposition, 'refuses' | 'scrape' | 'text'>
 
@@ -54,10 +67,12 @@ export class Exposition {
   readonly #registries: RegistryLike | readonly RegistryLike[]
   readonly #settings: ExpositionSettings
   readonly #observer: ScrapeObserver
-  readonly #pages = new Map<string, { readonly rendering: Rendering, readonly collection: Collection }>()
+  readonly #together: Together | undefined
+  readonly #pages = new Map<string, { readonly rendering: Rendering, readonly collection: Collected }>()
   #active = 0
 
-  constructor (registries: RegistryLike | readonly RegistryLike[], settings: ExpositionSettings, observer: ScrapeObserver) {
+  constructor (registries: RegistryLike | readonly RegistryLike[], settings: ExpositionSettings, observer: ScrapeObserver, together?: Together) {
+    this.#together = together
     this.#registries = registries
     this.#settings = settings
     this.#observer = observer
@@ -90,7 +105,7 @@ export class Exposition {
 
   /** The page in the text format. */
   async text (): Promise<string> {
-    const collection = new Collection(this.#registries, undefined, this.#observer)
+    const collection = this.#collect(undefined, COLLECTING)
     const givingUp = setTimeout(() => collection.giveUp(), COLLECTING * COLLECTING_PART)
     try {
       const chunks: Buffer[] = []
@@ -101,6 +116,18 @@ export class Exposition {
     }
   }
 
+  #collect (names: ReadonlySet<string> | undefined, milliseconds: number): Collected {
+    const alone = () => new Collection(this.#registries, names, this.#observer)
+    const together = this.#together?.collect(names, Math.min(milliseconds, LONGEST))
+    if (together === undefined) return alone()
+    let instead: Collection | undefined
+    const families = together.catch(() => {
+      instead = alone()
+      return instead.families
+    })
+    return { families, giveUp: () => instead?.giveUp() }
+  }
+
   /**
    * The page of a request, new or shared. Scrapers that share a page have the same timeout: a scraper with a shorter
    * timeout would give up metrics that the others have time for.
@@ -109,7 +136,7 @@ export class Exposition {
     const key = JSON.stringify([format, compression, timeout, names && [...names].sort()])
     const shared = this.#pages.get(key)
     if (shared?.rendering.fresh === true) return shared
-    const collection = new Collection(this.#registries, names, this.#observer)
+    const collection = this.#collect(names, timeout ?? COLLECTING)
     const chunks = sliced(collection, (families) => encode(format, families, this.#settings.created))
     const rendering = new Rendering(compression === undefined ? chunks : compressed(chunks, compression), () => {
       collection.giveUp()
@@ -130,7 +157,7 @@ function encode (format: Format, families: readonly FamilySnapshot[], created: b
   }
 }
 
-async function * sliced (collection: Collection, encode: (families: readonly FamilySnapshot[]) => Iterable<Buffer>): AsyncGenerator<Buffer> {
+async function * sliced (collection: Collected, encode: (families: readonly FamilySnapshot[]) => Iterable<Buffer>): AsyncGenerator<Buffer> {
   const families = await collection.families
   await pause()
   for (const chunk of encode(families)) {

@@ -18,6 +18,7 @@ interface ForeignValue {
 interface ForeignMetric {
   help?: unknown
   type?: unknown
+  aggregator?: unknown
   values?: readonly ForeignValue[] | null
 }
 
@@ -58,7 +59,8 @@ export async function foreignSnapshots (name: string, state: unknown, defaults: 
     }
     series.push(single(pairs.of({ ...labels, ...sharedLabels }), value, exemplar))
   }
-  return [...byName].map(([metricName, series]) => family(metricName, help, metricName === name ? typeFor(type, series) : 'unknown', series))
+  const aggregator = typeof metric.aggregator === 'string' ? metric.aggregator : undefined
+  return [...byName].map(([metricName, series]) => ({ ...family(metricName, help, metricName === name ? typeFor(type, series) : 'unknown', series), aggregator }))
 }
 
 /**

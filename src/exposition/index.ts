@@ -1,3 +1,7 @@
-export { Exposition, type ExpositionSettings, type Pages, type ScrapeObserver } from './exposition.js'
+export { Exposition, type ExpositionSettings, type Pages, type ScrapeObserver, type Together } from './exposition.js'
 export { FORMATS, readRequest, type Format, type ScrapeRequest } from './negotiation.js'
 export type { Outcome } from './scrape.js'
+export { isAsked, Reading, type CollectionObserver, type Foreign, type Ready } from './reading.js'
+export { heldIn, type Held } from './held.js'
+export { consistent } from './consistency.js'
+export { pause } from './slices.js'

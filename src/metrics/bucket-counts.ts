@@ -32,6 +32,11 @@ export class BucketCounts extends Pages<Uint32Array> {
     return this.#carried.size === 0 ? count : count + (this.#carried.get(this.#key(place, bucket)) ?? 0) * FULL
   }
 
+  /** Whether any count has exceeded 32 bits. */
+  get isCarried (): boolean {
+    return this.#carried.size > 0
+  }
+
   override copy (): BucketCounts {
     const copy = new BucketCounts(this.width)
     this.copyTo(copy)

@@ -74,6 +74,16 @@ export class Counter<T extends string = string> extends Family<T> {
     this.#numbers.page(place)[this.#numbers.at(place) + 1] = Date.now() / 1000
   }
 
+  /** The value, and the start time. */
+  readonly width = 2
+
+  protected override writeNumbers (place: number, target: Float64Array, at: number): void {
+    const page = this.#numbers.page(place)
+    const from = this.#numbers.at(place)
+    target[at] = page[from] as number
+    target[at + 1] = page[from + 1] as number
+  }
+
   protected override reader (): (place: number, labels: readonly LabelPair[]) => SeriesSnapshot {
     const numbers = this.#numbers.copy()
     const exemplars = this.copyOfExemplars()

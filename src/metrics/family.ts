@@ -1,12 +1,13 @@
 import { MetricsError, show } from '../validation/errors.js'
 import { announceCap } from './cap.js'
+import type { LabelColumns } from './columns.js'
 import type { Exemplar } from './exemplar.js'
 import { helpOf } from './help.js'
 import type { LabelPair } from './label-pair.js'
 import { isLabelName, isMetricName, refuseUnknownLabels, type LabelValue, type Labels } from './labels.js'
 import { defaultRegistry, isRegistry, type RegistryLike } from './registry.js'
 import type { SeriesSource } from './series.js'
-import type { FamilySnapshot, SeriesSnapshot } from './snapshot.js'
+import type { FamilySnapshot, NativeSnapshot, SeriesSnapshot } from './snapshot.js'
 import type { Aggregator, MetricObject, MetricValue } from './state.js'
 import { SeriesTable } from './table.js'
 
@@ -222,9 +223,52 @@ export abstract class Family<T extends string = string> implements SeriesSource 
     }
   }
 
+  /** The label sets, in columns: the same object until one comes or goes. */
+  labelColumns (): LabelColumns {
+    return this.#series.columns(this.labelNames).labels
+  }
+
+  /** Computes the numbers that are computed at each read. To be called before numbersInto(). */
+  refresh (): void {
+    this.#compute()
+  }
+
+  /**
+   * Writes the numbers of all series side by side, in the order of labelColumns(): `width` numbers for each.
+   * No object is made for a series.
+   */
+  numbersInto (target: Float64Array, at: number): void {
+    const { places } = this.#series.columns(this.labelNames)
+    const { width } = this
+    for (let i = 0; i < places.length; i++) this.writeNumbers(places[i] as number, target, at + i * width)
+  }
+
+  /** The native buckets by series, in the order of labelColumns(); undefined if the family has none. */
+  natives (): readonly NativeSnapshot[] | undefined {
+    const all = this.nativesByPlace()
+    return all && Array.from(this.#series.columns(this.labelNames).places, (place) => all[place] as NativeSnapshot)
+  }
+
+  /** The exemplars with the number of their series in labelColumns(), and the number of their bucket. */
+  * illustrations (): Generator<readonly [series: number, bucket: number, Exemplar]> {
+    if (this.exemplars.size === 0) return
+    for (const [series, place] of this.#series.columns(this.labelNames).places.entries()) {
+      for (const [bucket, exemplar] of this.exemplars.get(place)?.entries() ?? []) if (exemplar !== undefined) yield [series, bucket, exemplar]
+    }
+  }
+
   /** Runs the user's `collect` with this family as `this`, as prom-client does. */
   collected (): void | Promise<void> {
     return this.collect?.()
+  }
+
+  /** How many numbers a series has in numbersInto(). */
+  abstract readonly width: number
+
+  protected abstract writeNumbers (place: number, target: Float64Array, at: number): void
+
+  protected nativesByPlace (): readonly NativeSnapshot[] | undefined {
+    return undefined
   }
 
   /** Prepares a place, with zeros. */

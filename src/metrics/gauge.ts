@@ -100,6 +100,12 @@ export class Gauge<T extends string = string> extends Family<T> {
     this.#numbers.zero(place)
   }
 
+  readonly width = 1
+
+  protected override writeNumbers (place: number, target: Float64Array, at: number): void {
+    target[at] = this.#numbers.page(place)[this.#numbers.at(place)] as number
+  }
+
   protected override reader (): (place: number, labels: readonly LabelPair[]) => SeriesSnapshot {
     const numbers = this.#numbers.copy()
     return (place, labels) => {

@@ -11,7 +11,7 @@ import { addSpread, isFresh } from './native-exemplars.js'
 import { describeNative, NativeCounts, readNative, type NativeConfig } from './native.js'
 import { Pages } from './pages.js'
 import { Child, notANumber } from './series.js'
-import type { FamilySnapshot, SeriesSnapshot } from './snapshot.js'
+import type { FamilySnapshot, NativeSnapshot, SeriesSnapshot } from './snapshot.js'
 import type { MetricObject, MetricValue, PromValue } from './state.js'
 
 const DEFAULT_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
@@ -168,6 +168,29 @@ export class Histogram<T extends string = string> extends Family<T> {
 
   protected override bounds (): readonly number[] {
     return this.buckets
+  }
+
+  /** The sum, the start time, and the own count of each bucket. */
+  get width (): number {
+    return this.buckets.length + 3
+  }
+
+  protected override writeNumbers (place: number, target: Float64Array, at: number): void {
+    const sums = this.#sums.page(place)
+    const from = this.#sums.at(place)
+    target[at] = sums[from] as number
+    target[at + 1] = sums[from + 1] as number
+    const counts = this.#counts
+    const page = counts.page(place)
+    const first = counts.at(place)
+    const isCarried = counts.isCarried
+    const to = at + 2
+    const width = counts.width
+    for (let bucket = 0; bucket < width; bucket++) target[to + bucket] = isCarried ? counts.countOf(place, bucket) : page[first + bucket] as number
+  }
+
+  protected override nativesByPlace (): readonly NativeSnapshot[] | undefined {
+    return this.#native?.share()
   }
 
   protected override reader (): (place: number, labels: readonly LabelPair[]) => SeriesSnapshot {

@@ -36,6 +36,11 @@ export class ObservableCounter<T extends string = string> extends Counter<T> {
     return this.callbacks.add(callback)
   }
 
+  protected override writeNumbers (place: number, target: Float64Array, at: number): void {
+    super.writeNumbers(place, target, at)
+    target[at + 1] = NaN
+  }
+
   protected override reader (): (place: number, labels: readonly LabelPair[]) => SeriesSnapshot {
     const read = super.reader()
     return (place, labels) => ({ ...read(place, labels), created: undefined })

@@ -4,6 +4,12 @@ import type { LabelValue } from './labels.js'
 /** The numbers of a series' label values, combined into one number, or into text if they are too large for that. */
 export type Key = number | string
 
+/** The key of the numbers of a series' label values. @param limit as for numbersOf() */
+export function keyOf (numbers: readonly number[], limit: number): Key {
+  if (numbers.some((number) => number >= limit)) return numbers.join()
+  return numbers.reduce((key, number) => key * limit + number, 0)
+}
+
 /**
  * The numbers of the label values in a key.
  * @param limit a power of two: in a key that is a number, all numbers are below it

@@ -9,6 +9,8 @@ export interface FamilySnapshot {
   readonly name: string
   readonly help: string
   readonly type: MetricType
+  /** How the metric of another library says that its values of several processes become one. */
+  readonly aggregator?: string | undefined
   /** The number of series. */
   readonly size: number
   /**

@@ -1,6 +1,7 @@
+import type { SeriesColumns } from './columns.js'
 import type { LabelPair } from './label-pair.js'
 import type { LabelValue } from './labels.js'
-import { numbersOf, SeriesCopy, type Key } from './series-copy.js'
+import { keyOf, numbersOf, SeriesCopy, type Key } from './series-copy.js'
 import { wellFormed } from './unicode.js'
 
 /**
@@ -108,6 +109,7 @@ export class SeriesTable {
   readonly #labels: LabelValues[]
   /** The numbers of a label's values must be below this to fit into a key that is a number. */
   readonly #limit: number
+  #columns: SeriesColumns | undefined
   readonly #places = new Map<Key, number>()
   readonly #free: number[] = []
   #next = 0
@@ -143,7 +145,8 @@ export class SeriesTable {
   add (values: ReadonlyArray<LabelValue | undefined>): number {
     const numbers = this.#labels.map((label, i) => label.take(values[i]))
     const place = this.#free.pop() ?? this.#next++
-    this.#places.set(this.#keyOf(numbers), place)
+    this.#columns = undefined
+    this.#places.set(keyOf(numbers, this.#limit), place)
     if (this.mixed) this.show(place, values)
     return place
   }
@@ -161,9 +164,10 @@ export class SeriesTable {
     const place = this.get(values)
     if (place === undefined) return undefined
     const numbers = this.#labels.map((label, i) => label.numberOf(values[i]) as number)
-    this.#places.delete(this.#keyOf(numbers))
+    this.#places.delete(keyOf(numbers, this.#limit))
     for (const [i, number] of numbers.entries()) (this.#labels[i] as LabelValues).give(number)
     this.#free.push(place)
+    this.#columns = undefined
     return place
   }
 
@@ -174,6 +178,27 @@ export class SeriesTable {
     this.#places.clear()
     this.#free.length = 0
     this.#next = 0
+    this.#columns = undefined
+  }
+
+  /** The series in columns, oldest first. It is made anew only when a series has come or gone. */
+  columns (names: readonly string[]): SeriesColumns {
+    this.#columns ??= this.#makeColumns(names)
+    return this.#columns
+  }
+
+  #makeColumns (names: readonly string[]): SeriesColumns {
+    const places = new Uint32Array(this.size)
+    const numbers = new Uint32Array(this.size * names.length)
+    let i = 0
+    let at = 0
+    for (const [key, place] of this.#places) {
+      places[i++] = place
+      for (const number of numbersOf(key, names.length, this.#limit)) numbers[at++] = number
+    }
+    // The array of a label's values has what is free, too: no series has its number.
+    const values = this.#labels.map((label) => label.share().map((value) => value === undefined ? undefined : String(value)))
+    return { labels: { names, values, numbers }, places }
   }
 
   /** The series as they are now, oldest first. @param shared labels that every series gets beside its own */
@@ -199,11 +224,6 @@ export class SeriesTable {
 
   #noValues (): LabelValues {
     return new LabelValues(() => { this.mixed = true })
-  }
-
-  #keyOf (numbers: readonly number[]): Key {
-    if (numbers.some((number) => number >= this.#limit)) return numbers.join()
-    return numbers.reduce((key, number) => key * this.#limit + number, 0)
   }
 
   #longKey (values: ReadonlyArray<LabelValue | undefined>): Key {

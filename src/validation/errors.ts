@@ -4,6 +4,7 @@ export type ErrorCode =
   | 'FP_ERR_INVALID_TARGET'
   | 'FP_ERR_METRIC_CONFLICT'
   | 'FP_ERR_PORT_TAKEN'
+  | 'FP_ERR_PROCESSES'
   | 'FP_ERR_UNKNOWN_MODEL'
 
 /** An error of this package: `code` is stable, the message says what was wrong, what was expected and what to do. */

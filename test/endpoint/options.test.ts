@@ -42,14 +42,14 @@ t.test('what is neither ours nor of a route is refused, with how it is written h
     ['url', /'endpoint\.url' must be left out; write 'endpoint\.path' here/], ['route', /endpoint\.path/], ['uri', /endpoint\.path/], ['metricsPath', /endpoint\.path/],
     ['address', /endpoint\.host/], ['method', /GET and HEAD/], ['handler', /GET and HEAD/], ['enabled', /endpoint: false/], ['auth', /endpoint\.onRequest/],
     ['rateLimit', /endpoint\.config/], ['cors', /endpoint\.config/], ['hide', /endpoint\.schema/], ['tags', /endpoint\.schema/],
-    ['paht', /'endpoint\.paht' must be one of path, maxScrapes, created, port, host, counted, or an option of a Fastify route; .* 'endpoint\.config'/]
+    ['paht', /'endpoint\.paht' must be one of path, maxScrapes, created, port, host, socket, counted, or an option of a Fastify route; .* 'endpoint\.config'/]
   ]
   for (const [option, message] of refused) t.match(await registered({ endpoint: { [option]: '/m' } }), { code: 'FP_ERR_INVALID_OPTION', message }, option)
   for (const [option, message] of [['url', /write 'path' here/], ['counted', /'counted' must be one of path/], ['endpoint', /write 'path' here/], ['labels', /must be one of/]] as const) {
     await t.rejects(metricsServer({ port: 0, registry: new Registry(), [option]: '/m' }), { code: 'FP_ERR_INVALID_OPTION', message }, option)
   }
   for (const options of [undefined, null, 9464, '9464', []]) {
-    await t.rejects(metricsServer(options as never), { code: 'FP_ERR_INVALID_OPTION', message: "metricsServer options must be an object with a 'port'" })
+    await t.rejects(metricsServer(options as never), { code: 'FP_ERR_INVALID_OPTION', message: "metricsServer options must be an object with a 'port' or a 'socket'" })
   }
 })
 

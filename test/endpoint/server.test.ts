@@ -54,7 +54,7 @@ t.test('the first free port of a range is taken, and named', async (t) => {
 
 t.test('what is wrong with the options is said', async (t) => {
   const refused = async (options: unknown, message: string) => await t.rejects(metricsServer(options as MetricsServerOptions), { code: 'FP_ERR_INVALID_OPTION', message })
-  await refused({}, "metricsServer option 'port' must be given: a port, or { from, to } for the first free one of them, got undefined")
+  await refused({}, "metricsServer option 'port' must be given: a port, or { from, to } for the first free one of them; or give a 'socket', got undefined")
   await refused({ port: -1 }, "metricsServer option 'port' must be a port")
   await refused({ port: '9464' }, "metricsServer option 'port' must be a port")
   await refused({ port: { from: 2, to: 1 } }, "metricsServer option 'port' must be a port")

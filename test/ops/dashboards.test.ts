@@ -1,70 +1,19 @@
-import type { Dashboard, Panel, VariableModel } from '@grafana/grafana-foundation-sdk/dashboard'
 import { readdir, readFile } from 'node:fs/promises'
-import { Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 import t from 'tap'
-import { invalidWalks, walkDistance, walksCompleted, walksStarted } from '../../examples/dog-walking/metrics.js'
 import { dashboards, jsonOf } from '../../examples/grafana/dashboards.js'
-import { catalogue, type Definition } from '../../src/catalogue.js'
+import { RUNBOOK } from '../../examples/grafana/links.js'
+import { histograms, labelsOf, OF_SERVICE, panelsOf, queriesOf, selectorOf, shownBy, TARGET, targetsOf, variablesOf } from '../support/dashboards.js'
 import { groupingsIn, interpolated, isParsed, selectorsIn } from '../support/promql.js'
 
 const folder = new URL('../../examples/grafana/dashboards/', import.meta.url)
 const GRAFANA_11 = ['timeseries', 'stat', 'table', 'heatmap', 'bargauge', 'row', 'text']
-/** What Prometheus gives every series of a target, and in Kubernetes. */
-const TARGET = ['namespace', 'job', 'pod', 'instance']
-
-type AnyPanel = Panel & { panels?: Panel[] }
-type Query = { expr: string, legendFormat?: string, datasource?: { uid?: string } }
-
-/** What a series of each metric has for labels, by the name that a query knows it by. */
-const labelsOf = new Map<string, readonly string[]>()
-for (const name of ['up', 'scrape_duration_seconds']) labelsOf.set(name, [])
-for (const [name, { type, labels }] of Object.entries<Definition>(catalogue)) know(name, labels, type === 'histogram')
-const runtime = new Registry()
-collectDefaultMetrics({ register: runtime })
-for (const metric of [...runtime.getMetricsAsArray(), walksStarted, walksCompleted, invalidWalks, walkDistance]) {
-  const { name, labelNames } = metric as unknown as { name: string, labelNames: string[] }
-  know(name, labelNames, (metric as unknown) instanceof Histogram)
-}
-
-function know (name: string, labels: readonly string[], isHistogram: boolean): void {
-  if (!isHistogram) labelsOf.set(name, labels)
-  else for (const [suffix, own] of [['bucket', [...labels, 'le']], ['sum', labels], ['count', labels]] as const) labelsOf.set(`${name}_${suffix}`, own)
-}
-
-/** Panels, those in closed rows too. */
-function panelsOf ({ panels = [] }: Dashboard): AnyPanel[] {
-  return panels.flatMap((panel: AnyPanel) => [panel, ...panel.panels ?? []])
-}
-
-function targetsOf (panel: AnyPanel): Query[] {
-  return (panel.targets ?? []) as unknown as Query[]
-}
-
-function variablesOf ({ templating: { list = [] } }: Dashboard): VariableModel[] {
-  return list
-}
-
-/** Every query, with where it stands. */
-function queriesOf (dashboard: Dashboard): Array<{ place: string, expr: string, legend: string }> {
-  return [
-    ...panelsOf(dashboard).flatMap((panel) => targetsOf(panel).map(({ expr, legendFormat = '' }) => ({ place: `${panel.title}`, expr, legend: legendFormat }))),
-    ...(dashboard.annotations.list ?? []).flatMap(({ name, expr = '', target }) => [expr, (target as unknown as Query).expr].map((query) => ({ place: name, expr: query, legend: '' }))),
-    ...variablesOf(dashboard).filter(({ type }) => type === 'query').map(({ name, definition = '' }) => ({ place: `$${name}`, expr: selectorOf(definition).selector, legend: '' }))
-  ]
-}
-
-/** What label_values asks of. */
-function selectorOf (definition: string): { selector: string, label: string } {
-  const [, selector = '', label = ''] = /^label_values\((.+), (\w+)\)$/.exec(definition) ?? []
-  return { selector, label }
-}
 
 function references (text: string): string[] {
   return [...text.matchAll(/\$\{?(\w+)/g)].map(([, name = '']) => name).filter((name) => !name.startsWith('__') && !/^\d/.test(name))
 }
 
 t.test('the files are what the code gives, and there are no others', async (t) => {
-  t.same((await readdir(folder)).sort(), dashboards.map(({ file }) => file).sort())
+  t.same((await readdir(folder)).filter((file) => !file.startsWith('.')).sort(), dashboards.map(({ file }) => file).sort())
   for (const { file, dashboard } of dashboards) t.equal(await readFile(new URL(file, folder), 'utf8'), jsonOf(dashboard), `${file}: npm run dashboards writes it`)
 })
 
@@ -104,7 +53,7 @@ t.test('panels have an id and a place of their own, and lines are full', (t) => 
 
 t.test('every panel says what it shows, in which unit, and asks the chosen data source', (t) => {
   for (const { file, dashboard } of dashboards) {
-    for (const panel of panelsOf(dashboard).filter(({ type }) => type !== 'row')) {
+    for (const panel of shownBy(dashboard)) {
       const place = `${file}: ${panel.title}`
       t.ok(panel.title, `${file}: a title`)
       t.ok((panel.description?.length ?? 0) > 20, `${place}: a description`)
@@ -123,15 +72,16 @@ t.test('every query is PromQL, and about metrics and labels that exist', (t) => 
     for (const { place, expr, legend } of queriesOf(dashboard)) {
       const query = interpolated(expr, variablesOf(dashboard))
       t.ok(isParsed(query), `${file}: ${place}: ${query}`)
-      const made = [...query.matchAll(/label_replace\(.*?, "(\w+)", "none"/g)].map(([, label = '']) => label)
+      const made = [...query.matchAll(/, "(\w+)", "[\w-]+", "\w*", "[\w|]*"\)/g)].map(([, label = '']) => label)
       const read = selectorsIn(query)
       t.ok(read.length > 0, `${file}: ${place} reads something`)
       for (const { metric, matchers } of read) {
-        t.ok(labelsOf.has(metric), `${file}: ${place}: there is a metric ${metric}`)
-        for (const { label } of matchers) t.ok(has(metric, label), `${file}: ${place}: ${metric} has a label ${label}`)
+        if (metric !== '') t.ok(labelsOf.has(metric), `${file}: ${place}: there is a metric ${metric}`)
+        else t.match(matchers, [{ label: '__name__', text: '__name__=~"metrics_exposition_size_bytes(_count)?"' }, ...matchers.slice(1).map(() => ({ label: /./ }))], `${file}: ${place}: a histogram, classic or native`)
+        for (const { label } of matchers.filter(({ label }) => label !== '__name__')) t.ok(has(metric, label), `${file}: ${place}: ${metric} has a label ${label}`)
       }
       for (const { labels, metrics } of groupingsIn(query)) {
-        for (const label of labels) t.ok(metrics.some((metric) => has(metric, label)), `${file}: ${place}: ${metrics.join()} have a label ${label}`)
+        for (const label of labels) t.ok(made.includes(label) || metrics.some((metric) => has(metric, label)), `${file}: ${place}: ${metrics.join()} have a label ${label}`)
       }
       const kept = groupingsIn(query).flatMap(({ labels }) => labels)
       const told = [...legend.matchAll(/\{\{(\w+)\}\}/g)].map(([, label = '']) => label)
@@ -152,8 +102,27 @@ function has (metric: string, label: string): boolean {
 t.test('quantiles are of buckets that are summed by le, and a rate is over the interval that Grafana chooses', (t) => {
   for (const { file, dashboard } of dashboards) {
     for (const { place, expr } of queriesOf(dashboard)) {
-      for (const [, argument = ''] of expr.matchAll(/histogram_quantile\([\d.]+, (.{0,30})/g)) t.match(argument, /^sum by \(le[,)]/, `${file}: ${place}`)
+      for (const [, classic = '', native = ''] of expr.matchAll(/histogram_quantile\([\d.]+, (.{0,400}?)\) or histogram_quantile\([\d.]+, (.{0,400}?)\)\) >= 0/g)) {
+        t.match(classic, /^sum by \(le[,)].*_bucket\{/, `${file}: ${place}: classic`)
+        t.notMatch(native, /_bucket|\ble\b/, `${file}: ${place}: native`)
+      }
+      t.equal((expr.match(/histogram_quantile/g) ?? []).length, 2 * (expr.match(/\) or histogram_quantile/g) ?? []).length, `${file}: ${place}: quantiles of both`)
       for (const [, range = ''] of expr.matchAll(/\brate\([^[]*\[([^\]]*)\]/g)) t.equal(range, '$__rate_interval', `${file}: ${place}`)
+    }
+  }
+  t.end()
+})
+
+t.test('what asks a classic histogram asks the native one too', (t) => {
+  for (const { file, dashboard } of dashboards) {
+    for (const { place, expr } of queriesOf(dashboard)) {
+      const metrics = selectorsIn(interpolated(expr, variablesOf(dashboard))).map(({ metric }) => metric)
+      const times = (name: string) => metrics.filter((metric) => metric === name).length
+      for (const name of histograms) {
+        const classic = times(`${name}_bucket`) + times(`${name}_sum`) + times(`${name}_count`)
+        t.equal(classic === 0, times(name) === 0, `${file}: ${place}: ${name}, classic and native`)
+        t.ok(times(name) >= classic, `${file}: ${place}: ${name} for each of its classic series`)
+      }
     }
   }
   t.end()
@@ -162,9 +131,9 @@ t.test('quantiles are of buckets that are summed by le, and a rate is over the i
 t.test('every query is of the chosen processes', (t) => {
   for (const { file, dashboard } of dashboards) {
     for (const { place, expr } of queriesOf(dashboard).filter(({ place }) => !TARGET.includes(place.slice(1)))) {
-      for (const { metric, matchers } of selectorsIn(expr.replace(/\[\$\w+\]/g, '[1m]'))) {
+      for (const { metric, matchers } of selectorsIn(expr.replace(/(?<!")\$__\w+/g, '1m').replace(/, \$threshold,/g, ', 1,'))) {
         const said = matchers.map(({ text }) => text)
-        for (const label of TARGET) t.ok(said.includes(`${label}=~"$${label}"`), `${file}: ${place}: ${metric} is chosen by ${label}`)
+        for (const label of OF_SERVICE.test(metric) ? ['namespace', 'job'] : TARGET) t.ok(said.includes(`${label}=~"$${label}"`), `${file}: ${place}: ${metric} is chosen by ${label}`)
       }
     }
   }
@@ -191,6 +160,8 @@ t.test('a label that may be missing hides nothing, and one service is shown at f
   for (const { file, dashboard } of dashboards) {
     for (const variable of variablesOf(dashboard).filter(({ type }) => type === 'query')) {
       if (variable.name === 'job') t.match(variable, { includeAll: false, multi: true, current: undefined }, `${file}: $job`)
+      // Each target has one.
+      else if (variable.name === 'instance') t.match(variable, { includeAll: true, multi: true, allValue: '.+', current: { value: '$__all' } }, `${file}: $instance`)
       else t.match(variable, { includeAll: true, multi: true, allValue: '.*', current: { value: '$__all' } }, `${file}: $${variable.name}`)
     }
   }
@@ -200,7 +171,10 @@ t.test('a label that may be missing hides nothing, and one service is shown at f
 t.test('links lead to dashboards that are there, with variables and time', (t) => {
   const uids = dashboards.map(({ dashboard }) => dashboard.uid)
   for (const { file, dashboard } of dashboards) {
-    const links = dashboard.links ?? []
+    const [runbook, ...others] = (dashboard.links ?? []).filter(({ targetBlank }) => targetBlank)
+    t.match(runbook, { url: RUNBOOK, includeVars: false })
+    t.same(others, [])
+    const links = (dashboard.links ?? []).filter(({ targetBlank }) => !targetBlank)
     t.same(links.map(({ url }) => url).sort(), uids.filter((uid) => uid !== dashboard.uid).map((uid) => `/d/${uid}`).sort(), `${file}: all others`)
     t.ok(links.every(({ includeVars, keepTime }) => includeVars && keepTime), `${file}: with variables and time`)
     for (const [, uid = ''] of JSON.stringify(dashboard).matchAll(/"\/d\/([\w-]+)/g)) t.ok(uids.includes(uid), `${file}: ${uid} is there`)

@@ -12,6 +12,7 @@ import { instrumentPool } from '../../adapters/pg.js'
 import { instrumentDataSource } from '../../adapters/typeorm.js'
 import { metricsPlugin } from '../../src/index.js'
 import { AddLeads1700000000001, Dog, entities } from '../adapters/typeorm-entities.js'
+import { guide } from '../support/guide.js'
 import { freePort, startPostgres } from '../support/postgres.js'
 import { startPrometheus, type Series } from '../support/prometheus.js'
 
@@ -126,4 +127,52 @@ t.test('every series of django-prometheus is there under its name, with its labe
   t.same(await values('django_db_errors_total', 'alias', 'vendor', 'type'), { 'default postgresql undefined_table': 1 })
   t.same(await values('django_db_new_connection_errors_total', 'alias', 'vendor'), { 'nobody postgresql': 1 })
   t.equal(await prometheus.value('sum(django_db_execute_total)'), await prometheus.value('sum(db_query_duration_seconds_count)'))
+})
+
+t.test('an admin is routes like any other, and a client that left changes the shares that the page says', async (t) => {
+  const app = await startDjangoLike(new Registry())
+  t.teardown(() => app.close())
+  // As AdminJS has its routes.
+  app.get('/admin', async () => 'admin')
+  app.get('/admin/resources/:resourceId', async () => 'dogs')
+  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+  const prometheus = await startPrometheus(t, {
+    global: { scrape_interval: '1s', evaluation_interval: '1s' },
+    rule_files: [rules],
+    scrape_configs: [{ job_name: 'fastify', static_configs: [{ targets: [url.slice('http://'.length)] }] }]
+  })
+  if (prometheus === undefined) return
+  const ask = async (...paths: string[]) => { for (const path of paths) await (await fetch(url + path)).arrayBuffer() }
+  await ask('/', '/', '/', '/', '/objection', '/nowhere', '/admin', '/admin/resources/dogs')
+  const asked = request(`${url}/slow`).on('error', () => {}).end()
+  const [reply] = await once(app.server, 'slow') as [FastifyReply]
+  asked.destroy()
+  await once(reply.raw, 'close')
+  await prometheus.scraped()
+  await prometheus.evaluated()
+
+  const series = 'django_http_responses_total_by_status_view_method_total'
+  const labelled = async (query: string, label: string) => (await prometheus.query(query)).map(({ labels }) => labels[label]).sort()
+  t.same(await prometheus.query('{__name__=~"django_.+", view=~"admin.*"}'), [], 'no view has the name of an admin')
+  t.same(await labelled(`${series}{view=~"/admin.*"}`, 'view'), ['/admin', '/admin/resources/:resourceId'])
+  t.same(await labelled('count by (__name__) ({__name__=~"django_.+", status="499"})', '__name__'), ['django_http_responses_total_by_status_total', series])
+  for (const name of ['django_http_responses_before_middlewares_total', 'django_http_requests_latency_including_middlewares_seconds_count']) t.equal(await prometheus.value(name), 9, `${name}: with who left`)
+
+  // Django counts the answer that nobody read: 200.
+  const share = async (matcher: string, left: '499' | '200') => {
+    const had = `label_replace(${series}, "status", "${left}", "status", "499")`
+    const statuses = await prometheus.query(`sum by (status) (${had})`)
+    const [, operator, pattern = ''] = /^status(=~|!~)"(.*)"$/.exec(matcher) ?? []
+    const matching = statuses.filter(({ labels }) => new RegExp(`^(?:${pattern})$`).test(labels['status'] ?? '') === (operator === '=~'))
+    return matching.reduce((sum, { value }) => sum + value, 0) / statuses.reduce((sum, { value }) => sum + value, 0)
+  }
+  const changes = guide('django-prometheus').table('a panel or alert on', 'with 499').flatMap(([matchers = '', said = '']) =>
+    [...matchers.matchAll(/`([^`]+)`/g)].map(([, matcher = '']) => ({ matcher, said })))
+  t.equal(changes.length, 5)
+  for (const { matcher, said } of changes) {
+    const [before, now] = [await share(matcher, '200'), await share(matcher, '499')]
+    t.equal(now, await prometheus.value(`sum(${series}{${matcher}}) / sum(${series})`), `${matcher}, as Prometheus says`)
+    t.equal(said.startsWith('the same') ? 'same' : said.startsWith('more') ? 'more' : 'less', now === before ? 'same' : now > before ? 'more' : 'less', `${matcher}: ${before} is ${now}`)
+  }
+  t.equal(await prometheus.value(`sum(${series}{status=~"4.*", status!="499"}) / sum(${series})`), await share('status=~"4.*"', '200'), 'without 499 the share is the old one')
 })

@@ -96,7 +96,7 @@ t.test('the Dockerfile is read as Docker reads it', async (t) => {
   }
   const { root: made } = await of('FROM a AS b\nWORKDIR /x\nCOPY values values\nCOPY README.md values/minimal.yaml ./\nRUN echo "$A" \\\n > made\nFROM c\nENV A=1\nWORKDIR /y\nCOPY --from=b /x z\nRUN echo "$A" > made\n', '*\n!values\n!README.md\n**/op*.yaml')
   t.same(await readdir(join(made, 'y/z')), ['README.md', 'made', 'minimal.yaml', 'values'])
-  t.same(await readdir(join(made, 'y/z/values')), ['autoscaled.yaml', 'existing-secrets.yaml', 'minimal.yaml'])
+  t.same(await readdir(join(made, 'y/z/values')), ['autoscaled.yaml', 'existing-secrets.yaml', 'minimal.yaml', 'platform.yaml'])
   t.equal(await readFile(join(made, 'y/made'), 'utf8'), '1\n')
   t.equal(await readFile(join(made, 'y/z/made'), 'utf8'), '\n')
   await t.rejects(of('FROM a\nCOPY README.md ./', '*'), { message: /leaves out .+README\.md/ })

@@ -1,6 +1,5 @@
-import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { readdir, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
@@ -13,70 +12,20 @@ import { MAX_LABEL_VALUES } from '../../src/http/user-labels.js'
 import { everyBlockIsTaken, guide } from '../support/guide.js'
 import { findHelm, only } from '../support/helm.js'
 import { service } from '../support/http.js'
+import { unpackPackage } from '../support/package-folder.js'
 import { Page } from '../support/page.js'
-import { promtool } from '../support/promtool.js'
 import { flat, rules } from '../support/rules.js'
 import { startService } from '../support/service.js'
 import { twentyRoutes } from '../support/twenty-routes.js'
-import { startWalks } from '../support/walks.js'
 
 /*
- * docs/getting-started.md is followed from an empty folder to the files of Grafana; the other guides' code runs in that folder, what they work out is so,
- * and what they say of the dog-walking service is what it does.
+ * The code of these guides runs in a project that has the package. What they work out is so, and what they say of the dog-walking service is what it does.
  */
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const OPENMETRICS = { accept: 'application/openmetrics-text; version=1.0.0' }
-const started = guide('getting-started')
 const seriesPage = guide('labels-and-buckets')
 const walking = await startService(t)
-const { folder, url: walksUrl } = await startWalks(t, walking.postgres.config)
-
-async function pageOf (url: string): Promise<Page> {
-  return new Page(await (await fetch(`${url}/metrics`)).text())
-}
-
-t.test('getting started: the service answers, and has the metrics that the page shows', async (t) => {
-  const serviceCode = started.code('js', 'walks_booked_total')
-  t.ok(serviceCode.split('\n').length <= 25, 'it is short')
-  t.same([started.code('sh', 'node service.js'), started.code('sh', 'install pg')], ['node service.js\n', 'npm install pg\n'])
-  const url = await folder.start(t, 'service.js', serviceCode)
-  await folder.shell(started.code('sh', 'curl').replaceAll('http://localhost:3000', url))
-  const { text } = await pageOf(url)
-  for (const line of started.code('text', 'walks_booked_total 1').trim().split('\n')) t.ok(text.split('\n').includes(line), line)
-  t.notMatch(text, /route="\/metrics"/, 'scrapes are not counted')
-  t.match(text, /^nodejs_/m)
-  t.match(text, /^process_/m)
-})
-
-t.test('getting started: with a pool, the page has its connections and queries', async (t) => {
-  await fetch(`${walksUrl}/time`)
-  const { text } = await pageOf(walksUrl)
-  for (const line of started.code('text', 'db_connections').trim().split('\n')) t.ok(text.split('\n').includes(line), line)
-})
-
-t.test('getting started: prometheus.yml, the rules from the package, and the files of Grafana', async (t) => {
-  await folder.shell(started.code('sh', 'cp node_modules/fastify-prometheus/examples/prometheus'))
-  await writeFile(folder.join('prometheus.yml'), started.code('yaml', 'scrape_configs'))
-  if (promtool(t, ['--version']) === undefined) return
-  const check = started.code('sh', 'promtool').trim()
-  const { status, stdout, stderr } = spawnSync('sh', ['-c', check], { cwd: folder.path, encoding: 'utf8' })
-  t.equal(status, 0, stderr)
-  t.match(stdout, /2 rule files found[^]*SUCCESS/)
-  const alerts = readFileSync(folder.join('rules/fastify-prometheus.alerts.yml'), 'utf8')
-  t.notMatch(alerts, 'dog-walking', 'the job is the one of prometheus.yml')
-  t.equal([...alerts.matchAll(/^ +expr: .*job="walks"/gm)].length, 2)
-
-  await folder.shell(started.code('sh', 'grafana/dashboards'))
-  t.equal((await readdir(folder.join('grafana/dashboards'))).length, 5)
-  const provisioning = join(root, 'examples/grafana/provisioning')
-  interface Provisioning { apiVersion: number, datasources?: object[], providers?: object[] }
-  for (const [mark, file] of [['datasources', 'datasources/prometheus.yml'], ['providers', 'dashboards/fastify-prometheus.yml']] as const) {
-    const [said, example] = [parse(started.code('yaml', mark)), parse(readFileSync(join(provisioning, file), 'utf8'))] as Provisioning[]
-    const keys = (of: Provisioning | undefined) => Object.keys((of?.[mark] ?? [])[0] ?? {})
-    t.equal(said?.apiVersion, example?.apiVersion)
-    t.same(keys(said).filter((key) => !keys(example).includes(key)), [], `${mark}: no key that the example has not`)
-  }
-})
+const folder = await unpackPackage(t)
 
 t.test('labels: the code, the overflow, the hundred values', async (t) => {
   const page = guide('labels-and-buckets')
@@ -196,6 +145,6 @@ t.test('kubernetes: what it says of the chart', async (t) => {
 })
 
 t.test('every block of code was run', (t) => {
-  everyBlockIsTaken(t, ['getting-started', 'labels-and-buckets', 'business-metrics', 'kubernetes'])
+  everyBlockIsTaken(t, ['labels-and-buckets', 'business-metrics', 'kubernetes'])
   t.end()
 })

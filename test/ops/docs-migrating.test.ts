@@ -181,6 +181,24 @@ process.exit()
   for (const series of ['shop_http_requests_ajax_total{method="GET",route="/"} 1', 'shop_http_responses_charset_total{charset="utf-8"} 1', 'le="75.0"', 'shop_process_cpu_seconds_total']) t.match(printed, series)
 })
 
+t.test('django-prometheus: the routes of an admin keep its name', async (t) => {
+  const found = new Page(await folder.node('admin.mjs', `import Fastify from 'fastify'
+import { metricsPlugin } from 'fastify-prometheus'
+const fastify = Fastify()
+fastify.register(metricsPlugin)
+${guide('django-prometheus').code('js', 'onRoute')}
+fastify.register(async (admin) => {
+  admin.get('/', async () => 'admin')
+  admin.get('/resources/:resourceId', { config: { other: true } }, async ({ routeOptions }) => routeOptions.config.other)
+}, { prefix: '/admin' })
+fastify.get('/walks', async () => 'walks')
+for (const url of ['/admin', '/admin/resources/dogs', '/walks']) if ((await fastify.inject(url)).statusCode !== 200) throw new Error(url)
+console.log(await fastify.metrics.render())
+process.exit()
+`))
+  t.same(found.values('http_requests_received_total', 'route').sort(), ['/walks', 'admin:/admin', 'admin:/admin/resources/:resourceId'])
+})
+
 t.test('every block of code was run', (t) => {
   everyBlockIsTaken(t, ['migrating', 'django-prometheus'])
   t.end()

@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import t from 'tap'
 import { parse } from 'yaml'
 import { everyBlockIsTaken, guide } from '../support/guide.js'
+import { PROCESSES_VARIABLE } from '../../src/processes/settings.js'
 import { decoded } from '../support/decoded.js'
 import { readOpenMetrics2, type ReadHistogram } from '../support/openmetrics-2.js'
 import { unpackPackage } from '../support/package-folder.js'
@@ -55,6 +56,56 @@ await server.close()`)
   t.match(served, /^http:\/\/127\.0\.0\.1:\d+\/metrics\ntrue\n$/)
 })
 
+t.test('the page: on a Unix socket, for curl and for Prometheus', async (t) => {
+  const page = guide('page')
+  const { path } = folder
+  const code = page.code('js', 'socket:').replace('/run/walks', path)
+  const curl = page.code('sh', '--unix-socket').replace('/run/walks', path).replace('curl', 'curl --silent')
+  const printed = await run(`import { execSync, exec } from 'node:child_process'\nimport { promisify } from 'node:util'\n${code}`, `await fastify.ready()
+console.log((await promisify(exec)(${JSON.stringify(curl)})).stdout)
+await fastify.close()`)
+  t.match(printed, /^http_requests_received_total|^process_cpu_seconds_total /m)
+  const { scrape_configs: [job] } = parse(page.code('yaml', '__unix_socket__')) as { scrape_configs: Array<{ static_configs: Array<{ targets: string[], labels: Record<string, string> }> }> }
+  t.same(job?.static_configs.map(({ targets, labels }) => [targets, labels['__unix_socket__']]), [0, 1].map((n) => [['localhost'], code.match(/'(.*)'/)?.[1]?.replace(path, '/run/walks').replace('{n}', String(n))]))
+})
+
+t.test('several processes: in the plugin, without a page, and on a port of the process that forks', async (t) => {
+  const page = guide('processes')
+  const env = `process.env.TMPDIR = ${JSON.stringify(folder.path)}\n`
+  t.match(await run(page.code('js', 'register(metricsPlugin'), "console.log((await fastify.inject('/metrics')).body)\nawait fastify.close()", env), 'metrics_processes{state="live"} 1')
+  const dir = folder.join('m')
+  await writeFile(folder.join('worker.mjs'), `${page.code('js', 'contributeMetrics').replace('/run/walks/metrics', dir)}
+import { Counter } from 'prom-client'
+new Counter({ name: 'walks_total', help: 'Walks.' }).inc(7)
+await close()
+process.exit()`)
+  const printed = await folder.node('page.mjs', `import { execFileSync } from 'node:child_process'
+execFileSync(process.execPath, ['worker.mjs'])
+${APPLICATION}fastify.register(metricsPlugin, { processes: { dir: ${JSON.stringify(dir)} } })
+console.log((await fastify.inject('/metrics')).body)
+await fastify.close()`)
+  t.match(printed, '\nwalks_total 7\n')
+  t.match(printed, 'metrics_processes{state="ended"} 1')
+
+  const unit = page.code('ini', '[Service]')
+  t.match(unit, `Environment=${PROCESSES_VARIABLE}=/run/${/RuntimeDirectory=(.*)/.exec(unit)?.[1]}/`)
+
+  const forking = page.code('js', 'isPrimary').replace('port: 9464', 'port: 0').replace('await metricsServer', 'const server = await metricsServer')
+  const forked = await folder.node('fork.mjs', `${env}${forking.replace(/}\n$/, `  await new Promise((resolve) => { let up = 0; cluster.on('message', () => { if (++up === 4) resolve() }) })
+  console.log(await (await fetch(server.url)).text())
+  process.exit()
+} else {
+  const { contributeMetrics } = await import('fastify-prometheus')
+  const { Counter } = await import('prom-client')
+  new Counter({ name: 'walks_total', help: 'Walks.' }).inc(2)
+  await contributeMetrics()
+  process.send('up')
+}
+`)}`)
+  t.match(forked, '\nwalks_total 8\n')
+  t.match(forked, 'metrics_processes{state="live"} 5')
+})
+
 t.test('exemplars: what a function says is on the page', async (t) => {
   const page = await run(guide('exemplars').code('js', 'request_id'), `fastify.get('/', async () => 'ok')
 await fastify.inject('/')
@@ -93,6 +144,6 @@ t.test('instruments: a bound child counts', async (t) => {
 })
 
 t.test('every block of code was run', (t) => {
-  everyBlockIsTaken(t, ['options', 'page', 'exemplars', 'native-histograms', 'instruments', 'metrics', 'costs', 'comparison'])
+  everyBlockIsTaken(t, ['options', 'page', 'processes', 'exemplars', 'native-histograms', 'instruments', 'metrics', 'costs', 'comparison'])
   t.end()
 })

@@ -62,15 +62,14 @@ async function startPod (t: Test): Promise<{ address: string, paths: Set<string>
 
 /** prometheus-scrape.yml with the answers of Kubernetes in the place of the question: this Prometheus cannot ask it. */
 async function configure (t: Test, folder: string, address: string, endpoints: readonly Endpoint[]): Promise<PrometheusConfig> {
-  const config = parse(await readFile(join(examples, 'prometheus-scrape.yml'), 'utf8')) as { global: { scrape_interval: string }, scrape_configs: [Record<string, unknown> & { basic_auth: Labels }] }
+  const config = parse(await readFile(join(examples, 'prometheus-scrape.yml'), 'utf8')) as { scrape_configs: [Record<string, unknown> & { basic_auth: Labels }] }
   const [{ kubernetes_sd_configs: roles, basic_auth: auth, ...job }, ...others] = config.scrape_configs
   t.same(roles, [{ role: 'endpointslice' }])
   t.same(auth, { username: 'prometheus', password_file: '/etc/prometheus/dog-walking/password' })
   t.same(others, [])
   await writeFile(join(folder, 'password'), PASSWORD)
   return {
-    global: { ...config.global, scrape_interval: '1s' },
-    scrape_configs: [{ ...job, basic_auth: { ...auth, password_file: join(folder, 'password') }, static_configs: endpoints.map((endpoint) => ({ targets: [address], labels: discovered(endpoint) })) }]
+    scrape_configs: [{ ...job, scrape_interval: '1s', basic_auth: { ...auth, password_file: join(folder, 'password') }, static_configs: endpoints.map((endpoint) => ({ targets: [address], labels: discovered(endpoint) })) }]
   }
 }
 
@@ -85,14 +84,15 @@ async function finds (t: Test, helm: Helm): Promise<void> {
   const ours = values('autoscaled.yaml')
   const one = endpoint(ours, 'dogs', 'walks-1')
   const dropped: Record<string, Endpoint> = {
-    'another application': { ...endpoint(ours, 'dogs', 'cats-1'), labels: { 'app.kubernetes.io/name': 'cats' } },
-    'one that does not ask for it': { ...endpoint(values('operator.yaml'), 'dogs', 'walks-operator') },
+    'another application': { ...endpoint(ours, 'dogs', 'cats-1'), labels: { 'app.kubernetes.io/name': 'cats', 'app.kubernetes.io/part-of': 'cats' } },
+    'one that says nothing of itself': { ...endpoint(ours, 'dogs', 'walks-bare'), labels: {} },
     'one that asks not to': { ...one, pod: 'walks-false', annotations: { ...one.annotations, 'prometheus.io/scrape': 'false' } },
     'a second port of a pod': { ...one, pod: 'walks-second', port: undefined },
     'one that has ended': { ...one, pod: 'walks-ended', phase: 'Succeeded' },
     'one that has failed': { ...one, pod: 'walks-failed', phase: 'Failed' }
   }
-  const kept = [one, endpoint(ours, 'dogs', 'walks-2'), endpoint(ours, 'staging', 'walks-1'), { ...one, pod: 'walks-path', annotations: { ...one.annotations, 'prometheus.io/path': '/elsewhere' } }]
+  const renamed = endpoint(helm.render('-f', join(chart, '../values/minimal.yaml'), '--set', 'nameOverride=cats'), 'dogs', 'cats-walks-1')
+  const kept = [one, endpoint(ours, 'dogs', 'walks-2'), endpoint(ours, 'staging', 'walks-1'), renamed, { ...one, pod: 'walks-path', annotations: { ...one.annotations, 'prometheus.io/path': '/elsewhere' } }]
   const pod = await startPod(t)
   const config = await configure(t, folder, pod.address, [...kept, ...Object.values(dropped)])
 

@@ -5,6 +5,7 @@ import { parse } from 'yaml'
 import { findHelm, only, secretValue } from '../support/helm.js'
 import { startNginx } from '../support/nginx.js'
 import { startPrometheus, type PrometheusConfig, type Series } from '../support/prometheus.js'
+import { hurried } from '../support/rules.js'
 import { startService } from '../support/service.js'
 
 /*
@@ -34,7 +35,7 @@ t.test('from a visitor to an answer of Prometheus', async (t) => {
   const job = { ...config.scrape_configs[0], static_configs: [{ targets: [`127.0.0.1:${nginx.port}`] }] }
   const prometheus = await startPrometheus(t, {
     global: { scrape_interval: '2s', evaluation_interval: '1s' },
-    rule_files: config.rule_files.map((file) => pathOf(`prometheus/${file}`)),
+    rule_files: await hurried(t, config.rule_files.map((file) => pathOf(`prometheus/${file}`))),
     scrape_configs: [
       { ...job, basic_auth: { username, password } },
       { ...job, job_name: 'wrong-password', basic_auth: { username, password: `${password}!` } },

@@ -1,8 +1,9 @@
-import { execFileSync } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import t from 'tap'
 import { Demo, buildDemo } from '../support/demo.js'
+import { container } from '../support/chart.js'
 import { chart, findHelm, only, secretValue } from '../support/helm.js'
 import { exchange } from '../support/http.js'
 import { startNginx, type Nginx } from '../support/nginx.js'
@@ -44,6 +45,20 @@ if (helm !== undefined) {
 
   const nginx = await startNginx(t, { conf, htpasswd: secretValue(only(objects, 'Secret', 'walks-dog-walking-metrics'), 'htpasswd'), upstreamPort })
   if (nginx !== undefined) await tests(nginx)
+
+  const { livenessProbe } = container(objects, 'app')
+  const { readinessProbe } = container(objects, 'nginx')
+  const command = livenessProbe.exec.command as string[]
+
+  /** The exit code of the service's probe, which the kubelet starts in the container with its environment. */
+  async function probe (env: Record<string, string> = {}): Promise<number | null> {
+    const asked = command.map((word) => word.replace('http://127.0.0.1:3000/', `http://127.0.0.1:${upstreamPort}/`))
+    if (asked.join() === command.join()) throw new Error('the probe does not ask port 3000')
+    const [program = '', ...args] = asked
+    const child = execFile(program, args, { env: { PATH: process.env['PATH'], ...env } })
+    const [code] = await once(child, 'exit')
+    return code as number | null
+  }
 
   async function tests (nginx: Nginx): Promise<void> {
     t.test('the metrics ask for the password', async (t) => {
@@ -181,11 +196,38 @@ if (helm !== undefined) {
       }
     })
 
+    t.test('the probe of the service asks the service, and says in time when it does not answer', async (t) => {
+      t.equal(await probe(), 0)
+      t.equal(await probe({ NODE_OPTIONS: '--require /nowhere.js' }), 0, 'what the service loads is not loaded')
+      const [, milliseconds] = /timeout\((\d+)\)/.exec(command.join(' ')) ?? []
+      t.ok(Number(milliseconds) + 500 < livenessProbe.timeoutSeconds * 1000, 'it gives up before the kubelet does')
+      // A service whose event loop does not turn: its port takes connections all the same.
+      demo.child.kill('SIGSTOP')
+      t.teardown(() => demo.child.kill('SIGCONT'))
+      t.equal(await probe(), 1)
+      t.equal((await fetch(`${nginx.url}/nginx-healthz`)).status, 200, 'nginx stays')
+      const ready = fetch(`${nginx.url}/healthz`, { signal: AbortSignal.timeout(readinessProbe.timeoutSeconds * 1000) })
+      await t.rejects(ready, { name: 'TimeoutError' }, 'and gets no requests')
+      demo.child.kill('SIGCONT')
+      t.equal(await probe(), 0)
+      t.equal((await fetch(`${nginx.url}/healthz`)).status, 200)
+    })
+
+    t.test('the probe of nginx is answered by nginx alone, to everybody, and has nothing of the service', async (t) => {
+      for (const path of ['/nginx-healthz', '/x/../nginx-healthz', '/nginx-healthz?x']) {
+        const answer = await exchange(nginx.port, `GET ${path} HTTP/1.1\r\nHost: dogs\r\nConnection: close\r\n\r\n`)
+        t.match(answer, /^HTTP\/1\.1 200 /, path)
+        t.match(answer, /\r\n\r\nup\n$/, path)
+      }
+      t.equal((await fetch(`${nginx.url}/nginx-healthz/`)).status, 404, 'another path is the service')
+    })
+
     t.test('the access log has visitors in JSON, and neither probes nor scrapes', async (t) => {
+      await fetch(`${nginx.url}/nginx-healthz`)
       await (await fetch(`${nginx.url}/nowhere/%22quoted%22?secret=1`, { headers: { 'user-agent': 'a "visitor"' } })).text()
       const lines = (await nginx.accesses()).map((line) => JSON.parse(line) as Record<string, unknown>)
       t.match(lines.find(({ path }) => path === '/nowhere/"quoted"'), { status: 404, method: 'GET', agent: 'a "visitor"', client: '127.0.0.1' })
-      t.same(lines.filter(({ path }) => /^\/(healthz$|metrics)/i.test(String(path))), [])
+      t.same(lines.filter(({ path }) => /^\/(healthz$|nginx-healthz$|metrics)/i.test(String(path))), [])
       t.notMatch(JSON.stringify(lines), /secret/)
     })
 
@@ -193,7 +235,9 @@ if (helm !== undefined) {
       demo.child.kill('SIGTERM')
       t.equal(await demo.exit, 0)
       for (let tries = 0; tries < 3; tries++) t.equal((await fetch(nginx.url)).status, 502)
-      t.equal((await fetch(`${nginx.url}/healthz`)).status, 502, 'so do the probes')
+      t.equal((await fetch(`${nginx.url}/healthz`)).status, 502, 'the pod is not ready')
+      t.equal(await probe(), 1, 'the service is restarted')
+      t.equal((await fetch(`${nginx.url}/nginx-healthz`)).status, 200, 'nginx is not')
       t.equal((await fetch(`${nginx.url}/metrics`)).status, 401)
       t.equal((await fetch(`${nginx.url}/metrics`, { headers: basic(PASSWORD) })).status, 502)
       demo = new Demo(['--serve'], env)

@@ -8,6 +8,7 @@ import { parse } from 'yaml'
 import { keepTraffic } from '../../examples/dog-walking/traffic.js'
 import { unavailable } from '../support/program.js'
 import { startPrometheus, type PrometheusConfig } from '../support/prometheus.js'
+import { hurried } from '../support/rules.js'
 import { startService } from '../support/service.js'
 
 /*
@@ -32,7 +33,7 @@ t.test('in a browser', { timeout: UPDATE ? 2 * TRAFFIC_MS : 120_000 }, async (t)
   const service = await startService(t, UPDATE ? 3000 : 0)
   const prometheus = await startPrometheus(t, {
     global: { scrape_interval: '2s', evaluation_interval: '2s' },
-    rule_files: config.rule_files.map((file) => pathOf(`examples/prometheus/${file}`)),
+    rule_files: await hurried(t, config.rule_files.map((file) => pathOf(`examples/prometheus/${file}`))),
     scrape_configs: [{ ...config.scrape_configs[0], static_configs: [{ targets: [service.url.slice('http://'.length)] }] }]
   })
   if (prometheus === undefined) return

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 const docs = fileURLToPath(new URL('../../docs', import.meta.url))
 
 /** The languages of blocks that somebody has to run. */
-export const CODE = ['js', 'ts', 'sh', 'yaml', 'json']
+export const CODE = ['js', 'ts', 'sh', 'sql', 'yaml', 'json', 'ini']
 
 /** A page in Markdown. */
 export class Guide {

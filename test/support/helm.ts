@@ -68,7 +68,12 @@ export class Helm {
 
   /** The objects that the chart renders. @throws Error with what Helm says where it refuses */
   render (...options: string[]): KubernetesObject[] {
-    const { status, stdout, stderr } = this.template(...options)
+    return this.renderChart(chart, ...options)
+  }
+
+  /** The same of another chart. @param folder that it is in */
+  renderChart (folder: string, ...options: string[]): KubernetesObject[] {
+    const { status, stdout, stderr } = this.run('template', 'walks', folder, '--namespace', 'dogs', ...options)
     if (status !== 0) throw new Error(stderr)
     return parseAllDocuments(stdout).flatMap((document) => {
       if (document.errors[0] !== undefined) throw document.errors[0]

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process'
 import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 /** What a test is to whoever starts a program for it. */
 export interface Test {
@@ -36,6 +37,14 @@ export async function startProgram (t: Test, name: string, args: readonly string
     await stop(child)
   })
   return child
+}
+
+/** Waits until a program answers at an address: many log that they listen before they do. @throws Error where it ends instead */
+export async function answers (child: ChildProcess, url: string): Promise<void> {
+  while (!await fetch(url).then(({ ok }) => ok, () => false)) {
+    if (child.exitCode !== null) throw new Error(`${child.spawnfile} ended with ${child.exitCode} before it answered at ${url}`)
+    await sleep(50)
+  }
 }
 
 async function stop (child: ChildProcess): Promise<void> {

@@ -14,6 +14,7 @@ import { temporaryFolder } from './temporary-folder.js'
 export interface PrometheusConfig {
   readonly global?: object
   readonly scrape_configs?: readonly object[]
+  readonly alerting?: object
   readonly rule_files?: readonly string[]
 }
 
@@ -47,6 +48,13 @@ export interface Metadata {
   readonly type: string
   readonly help: string
   readonly unit: string
+}
+
+interface RuleGroup {
+  /** Seconds. */
+  readonly interval: number
+  readonly lastEvaluation: string
+  readonly rules: readonly Rule[]
 }
 
 /** A rule of its rule_files, and how that goes. */
@@ -169,20 +177,29 @@ export class Prometheus {
     }, 'a scrape of each target')
   }
 
-  /** Waits until every rule was evaluated with all that was scraped until now: the evaluation began later. */
-  async evaluated (): Promise<Rule[]> {
+  /**
+   * Waits until every rule was evaluated with all that was scraped until now: the evaluation began later.
+   * @param type of the rules that are meant, 'alert' or 'record'; default: all
+   */
+  async evaluated (type?: 'alert' | 'record'): Promise<Rule[]> {
     const now = Date.now()
-    let groups: Array<{ lastEvaluation: string, rules: Rule[] }> = []
+    const meant = async () => (await this.get<{ groups: RuleGroup[] }>('rules', type === undefined ? {} : { type })).groups.filter(({ rules }) => rules.length > 0)
+    const longest = Math.max(0, ...(await meant()).map(({ interval }) => interval)) * 1000
+    let groups: RuleGroup[] = []
     await this.until(async () => {
-      ({ groups } = await this.get<{ groups: typeof groups }>('rules'))
+      groups = await meant()
       return groups.length > 0 && groups.every(({ lastEvaluation }) => Date.parse(lastEvaluation) > now)
-    }, 'an evaluation of each group of rules')
+    }, 'an evaluation of each group of rules', longest + PATIENCE)
     return groups.flatMap(({ rules }) => rules)
   }
 
-  /** Looks until it holds: Prometheus tells nobody. @throws Error with what there was to say, after half a minute */
-  async until (holds: () => Promise<boolean>, what: string): Promise<void> {
-    const end = Date.now() + PATIENCE
+  /**
+   * Looks until it holds: Prometheus tells nobody.
+   * @param patience milliseconds
+   * @throws Error with what there was to say, when that is over
+   */
+  async until (holds: () => Promise<boolean>, what: string, patience = PATIENCE): Promise<void> {
+    const end = Date.now() + patience
     while (!await holds()) {
       if (Date.now() > end) throw new Error(`waited in vain for ${what}; targets: ${JSON.stringify(await this.targets())}\n${this.log.join('\n')}`)
       await sleep(LOOK)

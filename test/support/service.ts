@@ -51,8 +51,8 @@ export class Service {
     this.url = await this.#demo.address()
   }
 
-  async stop (): Promise<void> {
-    this.#demo?.child.kill('SIGTERM')
+  async stop (signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+    this.#demo?.child.kill(signal)
     await this.#demo?.exit
   }
 

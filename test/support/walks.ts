@@ -3,7 +3,7 @@ import { unpackPackage, type PackageFolder } from './package-folder.js'
 import type { Postgres } from './postgres.js'
 import type { Test } from './program.js'
 
-/** Somebody has followed docs/getting-started.md in an empty folder. */
+/** The project of docs/getting-started.md with its database, without its Prometheus. */
 export interface Walks {
   readonly folder: PackageFolder
   /** Where the page's service with its pool listens, a process of its own. */

@@ -1,15 +1,27 @@
+{{- define "dog-walking.name" -}}
+{{- .Values.nameOverride | default .Chart.Name -}}
+{{- end }}
+
 {{- define "dog-walking.fullname" -}}
-{{- $name := contains .Chart.Name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name .Chart.Name) -}}
-{{- $name | trunc 50 | trimSuffix "-" -}}
+{{- $name := include "dog-walking.name" . -}}
+{{- $name = contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) -}}
+{{- .Values.fullnameOverride | default $name | trunc 50 | trimSuffix "-" -}}
 {{- end }}
 
 {{- define "dog-walking.selector" -}}
-app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/name: {{ include "dog-walking.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
-{{- define "dog-walking.labels" -}}
+{{/* What scrape jobs and dashboards find it by, whatever the chart, the release or a parent chart's alias is called. */}}
+{{- define "dog-walking.podLabels" -}}
 {{ include "dog-walking.selector" . }}
+app.kubernetes.io/part-of: dog-walking
+{{- end }}
+
+{{/* Not for pods: their template must not change with the chart's version alone. */}}
+{{- define "dog-walking.labels" -}}
+{{ include "dog-walking.podLabels" . }}
 app.kubernetes.io/version: {{ .Values.image.tag | default .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
@@ -23,19 +35,17 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- .Values.database.existingSecret | default (printf "%s-database" (include "dog-walking.fullname" .)) -}}
 {{- end }}
 
-{{/* What a schema cannot say, or not well. */}}
-{{- define "dog-walking.check" -}}
-{{- with .Values.metrics.auth -}}
-{{- if and .password .existingSecret }}{{ fail "metrics.auth.password and metrics.auth.existingSecret exclude each other; give one of them" }}{{ end -}}
-{{- if not (or .password .existingSecret) }}{{ fail "metrics.auth has no password; give metrics.auth.password, or the name of a Secret with the keys username, password and htpasswd as metrics.auth.existingSecret" }}{{ end -}}
-{{- end -}}
-{{- with .Values.database -}}
-{{- if and .password .existingSecret }}{{ fail "database.password and database.existingSecret exclude each other; give one of them" }}{{ end -}}
-{{- if regexMatch "^[^:]+://[^/?#]*:[^/?#]*@|[?&]password=" .url }}{{ fail "database.url has a password in it, which everybody who may see the Deployment would see; leave it out there, and give database.password or database.existingSecret" }}{{ end -}}
-{{- end -}}
-{{- with .Values.autoscaling -}}
-{{- if gt (int .minReplicas) (int .maxReplicas) }}{{ fail (printf "autoscaling.minReplicas is %d, more than autoscaling.maxReplicas, %d" (int .minReplicas) (int .maxReplicas)) }}{{ end -}}
-{{- end -}}
+{{- define "dog-walking.serviceAccount" -}}
+{{- .Values.serviceAccount.name | default (.Values.serviceAccount.create | ternary (include "dog-walking.fullname" .) "default") -}}
+{{- end }}
+
+{{/*
+Another for each other password. Everybody who may see the Deployment sees it, so it is made with scrypt, salted with the release: each guess of a password costs
+what one does here, about 0.1 s.
+*/}}
+{{- define "dog-walking.secretsChecksum" -}}
+{{- $secrets := toJson (list .Values.metrics.auth.username .Values.metrics.auth.password .Values.database.password) -}}
+{{- derivePassword 1 "maximum" $secrets .Release.Name .Release.Namespace | sha256sum -}}
 {{- end }}
 
 {{/*

@@ -1,0 +1,2 @@
+export { Processes, type ProcessesSettings } from './processes.js'
+export { readProcesses, type ProcessesOptions } from './settings.js'
