@@ -1,6 +1,7 @@
 import { helpOf, type FamilySnapshot, type RegistryLike } from '../metrics/index.js'
 import { consistent } from './consistency.js'
-import { Reading, type CollectionObserver, type Ready } from './reading.js'
+import type { Held } from './held.js'
+import { Reading, type CollectionObserver, type Owed, type Ready } from './reading.js'
 import { nextTurn } from './slices.js'
 
 /**
@@ -19,11 +20,16 @@ export class Collection {
   readonly families: Promise<FamilySnapshot[]>
   readonly #reading: Reading
   readonly #observer: CollectionObserver
+  readonly #isPage: boolean
 
-  /** @param names the metrics to read, by their own names or the names of their lines; undefined for all */
-  constructor (registries: RegistryLike | readonly RegistryLike[], names: ReadonlySet<string> | undefined, observer: CollectionObserver) {
+  /**
+   * @param isAsked which metrics to read
+   * @param owed what metrics owe to other looks; undefined for a page
+   */
+  constructor (registries: RegistryLike | readonly RegistryLike[], isAsked: (held: Held) => boolean, observer: CollectionObserver, owed?: Owed) {
     this.#observer = observer
-    this.#reading = new Reading(registries, names, observer)
+    this.#isPage = owed === undefined
+    this.#reading = new Reading(registries, isAsked, observer, owed)
     this.families = this.#collect()
   }
 
@@ -62,7 +68,8 @@ export class Collection {
   #copy (ready: Ready, copies: Map<Ready, FamilySnapshot>): void {
     const { family, name, defaults } = ready
     try {
-      const snapshot = family.snapshot(defaults.of(family.type))
+      const shared = defaults.of(family.type)
+      const snapshot = this.#isPage ? family.snapshot(shared) : family.peek(shared)
       copies.set(ready, { ...snapshot, name, help: helpOf(snapshot.help) })
     } catch (error) {
       this.#observer.failed(name, error)

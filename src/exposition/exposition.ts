@@ -2,11 +2,12 @@ import { performance } from 'node:perf_hooks'
 import type { FamilySnapshot, RegistryLike } from '../metrics/index.js'
 import { Collection } from './collection.js'
 import { compressed } from './compression.js'
+import { isLookedAt, owedToLooks, type Look } from './look.js'
 import type { Format, ScrapeRequest } from './negotiation.js'
 import { encodeOpenMetrics2 } from './openmetrics-2.js'
 import { encodeOpenMetrics } from './openmetrics.js'
 import { encodeProtobuf } from './protobuf.js'
-import type { CollectionObserver } from './reading.js'
+import { askedBy, type CollectionObserver } from './reading.js'
 import { Rendering } from './rendering.js'
 import { Scrape, ScrapeTimeout, type Outcome } from './scrape.js'
 import { pause } from './slices.js'
@@ -41,6 +42,8 @@ const SENDING = 60_000
  * place until then.
  */
 const LONGEST = 120_000
+/** Milliseconds that metrics may take for somebody who only looks. */
+const LOOKING = 1000
 /** The part of a scraper's timeout that collecting the metrics may take, so that some time is left to send them. */
 const COLLECTING_PART = 0.8
 
@@ -51,13 +54,15 @@ export interface Together {
    * @param milliseconds that the scraper waits
    */
   collect (names: ReadonlySet<string> | undefined, milliseconds: number): Promise<FamilySnapshot[]> | undefined
+  /** The same for somebody who only looks. */
+  look (look: Look, milliseconds: number): Promise<FamilySnapshot[]> | undefined
 }
 
 /** What is read for one page. */
 type Collected = Pick<Collection, 'families' | 'giveUp'>
 
 /** The methods of an Exposition that its callers use. A wrapper around an Exposition has them too. */
-export type Pages = Pick<Exposition, 'refuses' | 'scrape' | 'text'>
+export type Pages = Pick<Exposition, 'refuses' | 'scrape' | 'text' | 'look'>
 
 /**
  * The pages of some registries. Each page has the metrics of all these registries. Scrapes that come while a page is
@@ -116,8 +121,24 @@ export class Exposition {
     }
   }
 
+  /**
+   * The metrics as they are now, for who only looks at them: no scrape has other numbers for it, and nothing is counted.
+   * Metrics that are not ready within a second are left out.
+   */
+  async look (look: Look): Promise<FamilySnapshot[]> {
+    const together = this.#together?.look(look, LOOKING)
+    if (together !== undefined) return await together
+    const collection = new Collection(this.#registries, (held) => isLookedAt(held, look), look, owedToLooks)
+    const givingUp = setTimeout(() => collection.giveUp(), LOOKING)
+    try {
+      return await collection.families
+    } finally {
+      clearTimeout(givingUp)
+    }
+  }
+
   #collect (names: ReadonlySet<string> | undefined, milliseconds: number): Collected {
-    const alone = () => new Collection(this.#registries, names, this.#observer)
+    const alone = () => new Collection(this.#registries, askedBy(names), this.#observer)
     const together = this.#together?.collect(names, Math.min(milliseconds, LONGEST))
     if (together === undefined) return alone()
     let instead: Collection | undefined

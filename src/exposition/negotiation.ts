@@ -121,6 +121,13 @@ function compressionOf (header: string | undefined): Compression | undefined {
   return compression
 }
 
+/** Whether an Accept-Encoding header takes gzip. */
+export function takesGzip (header: string | undefined): boolean {
+  const accepted = acceptedIn(header ?? '')
+  const find = (...names: string[]) => accepted.find(({ value }) => names.includes(value))
+  return ((find('gzip', 'x-gzip') ?? find('*'))?.quality ?? 0) > 0
+}
+
 /** The elements of an Accept or Accept-Encoding header. A quality that is no number from 0 to 1 is read as 1. */
 function acceptedIn (header: string): Accepted[] {
   return split(header, ',').slice(0, MOST_ELEMENTS).map((element, position) => {

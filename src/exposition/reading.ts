@@ -34,8 +34,11 @@ const GAVE_UP = Symbol('gave up')
  */
 const HANGING = 1000
 
-/** The answers that metrics still owe to collections that gave them up, and since when. */
-const owed = new WeakMap<object, { readonly answer: PromiseLike<unknown>, readonly since: number }>()
+/** The answers that metrics still owe to readings that gave them up, and since when. */
+export type Owed = WeakMap<object, { readonly answer: PromiseLike<unknown>, readonly since: number }>
+
+/** What is owed to scrapes. */
+const owedToScrapes: Owed = new WeakMap()
 
 /**
  * The metrics of some registries, before their numbers are copied: the users' `collect` callbacks are called and the
@@ -46,16 +49,21 @@ export class Reading {
   /** In the order of the registries: the families of this package, and what other metrics gave. */
   readonly found: Promise<Array<Foreign | Ready>>
   readonly #registries: readonly RegistryLike[]
-  readonly #names: ReadonlySet<string> | undefined
+  readonly #isAsked: (held: Held) => boolean
   readonly #observer: CollectionObserver
+  readonly #owed: Owed
   readonly #gaveUp: Promise<typeof GAVE_UP>
   #giveUp!: () => void
 
-  /** @param names the metrics to read, by their own names or the names of their lines; undefined for all */
-  constructor (registries: RegistryLike | readonly RegistryLike[], names: ReadonlySet<string> | undefined, observer: CollectionObserver) {
+  /**
+   * @param isAsked which metrics to read
+   * @param owed what metrics still owe to other readings of the kind
+   */
+  constructor (registries: RegistryLike | readonly RegistryLike[], isAsked: (held: Held) => boolean, observer: CollectionObserver, owed = owedToScrapes) {
     this.#registries = [registries].flat()
-    this.#names = names
+    this.#isAsked = isAsked
     this.#observer = observer
+    this.#owed = owed
     this.#gaveUp = new Promise((resolve) => { this.#giveUp = () => { resolve(GAVE_UP) } })
     this.found = this.#readAll()
   }
@@ -66,7 +74,7 @@ export class Reading {
   }
 
   async #readAll (): Promise<Array<Foreign | Ready>> {
-    const asked = heldIn(this.#registries, this.#observer.failed).filter(({ name }) => isAsked(name, this.#names))
+    const asked = heldIn(this.#registries, this.#observer.failed).filter(this.#isAsked)
     const read = await Promise.all(asked.map(async (held) => {
       try {
         return await this.#read(held)
@@ -81,7 +89,7 @@ export class Reading {
   async #read (held: Held): Promise<Foreign | Ready> {
     const { metric, name, defaults } = held
     await pause()
-    const before = owed.get(metric)
+    const before = this.#owed.get(metric)
     if (before !== undefined && performance.now() - before.since > HANGING) throw new Error('it has not finished since an earlier scrape, and is not asked again until it has')
     if (isFamily(metric) && typeof metric.snapshot === 'function') {
       checkNames(metric, name)
@@ -100,16 +108,24 @@ export class Reading {
     const answer = Promise.resolve(given)
     const first = await Promise.race([answer, this.#gaveUp])
     if (first !== GAVE_UP) return first
-    if (!owed.has(metric)) owed.set(metric, { answer, since: performance.now() })
-    const settled = () => { owed.delete(metric) }
+    if (!this.#owed.has(metric)) this.#owed.set(metric, { answer, since: performance.now() })
+    const settled = () => { this.#owed.delete(metric) }
     answer.then(settled, settled)
     throw new Error('it did not finish in the time of the scrape')
   }
 }
 
-/** Whether a metric is asked for. @param names the metrics' own names or the names of their lines; undefined for all */
-export function isAsked (name: string, names: ReadonlySet<string> | undefined): boolean {
-  if (names === undefined) return true
+/** Asks for all metrics. */
+export function all (): boolean {
+  return true
+}
+
+/** Asks for metrics. @param names the metrics' own names or the names of their lines; undefined for all */
+export function askedBy (names: ReadonlySet<string> | undefined): (held: Pick<Held, 'name'>) => boolean {
+  return names === undefined ? all : ({ name }) => isAsked(name, names)
+}
+
+function isAsked (name: string, names: ReadonlySet<string>): boolean {
   const base = name.replace(/_total$/, '')
   return SUFFIXES.some((suffix) => names.has(name + suffix) || names.has(base + suffix))
 }

@@ -202,8 +202,16 @@ export abstract class Family<T extends string = string> implements SeriesSource 
     return this.read((place, labels) => this.valuesIn(place, labels))
   }
 
-  /** The state as it is now, without `collect`. @param shared labels that every series gets beside its own */
+  /**
+   * The state as it is now, without `collect`, for a page.
+   * @param shared labels that every series gets beside its own
+   */
   snapshot (shared: readonly LabelPair[] = []): FamilySnapshot {
+    return this.peek(shared)
+  }
+
+  /** The same as snapshot(), and no page: what follows from being on a page does not happen. */
+  peek (shared: readonly LabelPair[] = []): FamilySnapshot {
     this.#compute()
     const series = this.#series.copy(this.labelNames, shared)
     const read = this.reader()

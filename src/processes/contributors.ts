@@ -1,4 +1,4 @@
-import { Reading, heldIn, pause, type CollectionObserver, type Held, type Ready } from '../exposition/index.js'
+import { Reading, all, heldIn, isLookedAt, owedToLooks, pause, type CollectionObserver, type Held, type Ready } from '../exposition/index.js'
 import { isFamily, isLabelName, isMetricName, type Exemplar, type Family, type FamilySnapshot, type LabelColumns, type LabelPair, type RegistryLike } from '../metrics/index.js'
 import type { Contributor } from './contribution.js'
 import { NO_LIMIT, isMomentary, mergeOf, widthOf, type Definition } from './definition.js'
@@ -10,6 +10,14 @@ const NONE = new Float64Array(0)
 const NOBODY: ReadonlySet<object> = new Set()
 /** The number of series that are read between two checks of the clock. */
 const BATCH = 256
+
+/**
+ * What a process is asked for: all that it has; or that without what a scrape would miss afterwards, for who looks; or
+ * only what no `collect` callback has to be called for.
+ */
+export type Request = 'contribute' | 'look' | 'glance'
+
+const none = () => false
 
 /** What a process has to contribute, read from its registries. */
 export class Contributors {
@@ -32,11 +40,12 @@ export class Contributors {
   }
 
   /**
-   * Reads all. The numbers of this package's families are read when they are written, all at one moment.
+   * Reads all, or what somebody wants who only looks. The numbers of this package's families are read when they are written, all at one moment.
    * @param milliseconds after which the metrics that are not ready are as they were the last time
    */
-  async all (milliseconds: number): Promise<Contributor[]> {
-    const reading = new Reading(this.#registries, undefined, this.#observer)
+  async all (milliseconds: number, request: Request = 'contribute'): Promise<Contributor[]> {
+    const isRead = request === 'contribute' ? all : (held: Held) => isLookedAt(held, { collects: request === 'look', skips: none, waits: none })
+    const reading = new Reading(this.#registries, isRead, this.#observer, request === 'contribute' ? undefined : owedToLooks)
     const givingUp = setTimeout(() => reading.giveUp(), milliseconds)
     try {
       const found = await reading.found
@@ -52,7 +61,9 @@ export class Contributors {
       this.#refresh(ready)
       for (const each of ready) if (isAskedOnly(each.family)) given.set(each.family, [frozen(this.#live(each))])
       // A count that is not on this page would go back.
-      for (const [metric, before] of this.#given) if (!given.has(metric) && !before.some(({ definition }) => isMomentary(definition))) given.set(metric, before)
+      const unread = new Set<object>(this.#held.filter((held) => !isRead(held)).map(({ metric }) => metric))
+      const stays = (metric: object, before: readonly Contributor[]) => unread.has(metric) || !before.some(({ definition }) => isMomentary(definition))
+      for (const [metric, before] of this.#given) if (!given.has(metric) && stays(metric, before)) given.set(metric, before)
       this.#given = given
       return this.#read(asked)
     } finally {

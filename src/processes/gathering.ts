@@ -1,10 +1,11 @@
 import { pause } from '../exposition/index.js'
 import type { Asking } from './asking.js'
+import type { Request } from './contributors.js'
 import { ContributionFile } from './contribution-file.js'
 import { inOrder, openLedger, openNewest, type OpenLedger } from './ledger.js'
 import { requestOf, type Member } from './member.js'
 import type { Listing, MeetingPlace, State } from './meeting-place.js'
-import { merge, type MergeObserver, type Part } from './merge.js'
+import { merge, type Asked, type MergeObserver, type Part } from './merge.js'
 import type { MergedFamily } from './merged-family.js'
 
 /** Files are removed while they are looked at, when those that ended are taken in. Then it looks again. */
@@ -24,23 +25,23 @@ export interface Gathered {
 }
 
 /**
- * Asks all processes for what they have, and adds it up. Who does not answer in time is there with what it wrote last.
+ * Asks all processes for what they have, or what somebody wants who only looks, and adds it up. Who does not answer in time is there with what it wrote last.
  * @param milliseconds that a process has to answer
  * @param refused by process, the metrics that were left out the last time: it is told of them
  */
-export async function gather (place: MeetingPlace, me: Member, asking: Asking, names: ReadonlySet<string> | undefined, milliseconds: number, refused: ReadonlyMap<string, ReadonlySet<string>>, observer: MergeObserver): Promise<Gathered> {
+export async function gather (place: MeetingPlace, me: Member, asking: Asking, request: Request, isAsked: Asked, milliseconds: number, refused: ReadonlyMap<string, ReadonlySet<string>>, observer: MergeObserver): Promise<Gathered> {
   const states = new Map<string, State>([[me.id, 'live']])
   const asked = await place.list()
   await Promise.all([
-    me.contribute(milliseconds),
+    me.contribute(request, milliseconds),
     ...[...asked.members].filter(([id]) => id !== me.id).map(async ([id, names]) => {
-      states.set(id, await asking.ask(id, names, requestOf(milliseconds / 2, refused.get(id)), milliseconds))
+      states.set(id, await asking.ask(id, names, requestOf(request, milliseconds / 2, refused.get(id)), milliseconds))
     })
   ])
   const { ledger, parts, files } = await open(place, me, states, observer)
   try {
     await pause()
-    const families = await merge(parts, names, observer)
+    const families = await merge(parts, isAsked, observer)
     const now = Date.now()
     const count = (state: State) => parts.filter(({ file }) => states.get(file.head.id) === state).length
     const written = parts.filter(({ file, isEnded }) => !isEnded && file.head.id !== me.id).map(({ file }) => file.head.written)

@@ -1,4 +1,5 @@
 import { link, rm, stat, writeFile } from 'node:fs/promises'
+import { all } from '../exposition/index.js'
 import { ContributionFile } from './contribution-file.js'
 import { Contributions, NoContribution } from './contribution.js'
 import { isRecord } from '../validation/given.js'
@@ -113,7 +114,7 @@ export class Ledger {
         opened.push(file)
         parts.push({ file, process: '', isEnded: true })
       }
-      const merged = await merge(parts, undefined, this.#observer)
+      const merged = await merge(parts, all, this.#observer)
       const now = Date.now()
       const folded = Object.fromEntries([
         ...Object.entries(entries.folded).filter(([each, time]) => listing.members.has(each) || now - time < LATE),

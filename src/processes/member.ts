@@ -4,16 +4,15 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { once } from 'node:events'
 import { isMetricName } from '../metrics/index.js'
 import { Contributions } from './contribution.js'
-import type { Contributors } from './contributors.js'
+import type { Contributors, Request } from './contributors.js'
 import { Ledger } from './ledger.js'
 import { MeetingPlace } from './meeting-place.js'
 import type { MergeObserver } from './merge.js'
 
-/**
- * The line that asks a member for all that it has: the milliseconds that it may take, and what of it was left out the
- * last time.
- */
-const CONTRIBUTE = /^contribute (\d+) (.*)\n$/
+/** The line that asks a member: for what, the milliseconds that it may take, and what of it was left out the last time. */
+const REQUEST = /^(contribute|look|glance) (\d+) (.*)\n$/
+/** Each has what those before it have. */
+const REQUESTS: readonly Request[] = ['glance', 'look', 'contribute']
 const LONGEST_REQUEST = 10_000
 /** Milliseconds that nobody needs more of. */
 const LONGEST_READING = 60_000
@@ -22,8 +21,8 @@ const LONGEST_READING = 60_000
  * @param milliseconds that metrics may take to be read
  * @param refused the names of metrics that were left out the last time
  */
-export function requestOf (milliseconds: number, refused: Iterable<string> = []): string {
-  return `contribute ${Math.floor(milliseconds)} ${[...refused].join(' ').slice(0, LONGEST_REQUEST / 2)}`
+export function requestOf (request: Request, milliseconds: number, refused: Iterable<string> = []): string {
+  return `${request} ${Math.floor(milliseconds)} ${[...refused].join(' ').slice(0, LONGEST_REQUEST / 2)}`
 }
 /**
  * Milliseconds in which somebody who lives is expected to take a connection. Only who does not is asked a second time.
@@ -78,6 +77,8 @@ export class Member {
   #isIn = false
   /** Those who asked while a contribution was being read, and the contribution that will be theirs. */
   #next: Promise<void> | undefined
+  /** What that is of: the most that any of them asked for. */
+  #nextRequest: Request = 'glance'
   #isClosed = false
   #isRetired = false
   readonly #exit = () => this.#writeLast()
@@ -139,11 +140,14 @@ export class Member {
    * Reads all that this process has, and writes it. Never rejects. Those who ask meanwhile share the next one.
    * @param milliseconds that metrics may take to be read
    */
-  contribute (milliseconds: number): Promise<void> {
+  contribute (request: Request, milliseconds: number): Promise<void> {
+    if (REQUESTS.indexOf(request) > REQUESTS.indexOf(this.#nextRequest)) this.#nextRequest = request
     this.#next ??= this.#writing.then(async () => {
+      const request = this.#nextRequest
       this.#next = undefined
+      this.#nextRequest = 'glance'
       this.#isWriting = true
-      this.#writing = this.#contribute(milliseconds)
+      this.#writing = this.#contribute(request, milliseconds)
       await this.#writing
       this.#isWriting = false
     })
@@ -193,9 +197,9 @@ export class Member {
     this.#server?.close()
   }
 
-  async #contribute (milliseconds: number): Promise<void> {
+  async #contribute (request: Request, milliseconds: number): Promise<void> {
     try {
-      await this.#write(this.#contributions.next(await this.#contributors.all(milliseconds), undefined, this.#isBehind))
+      await this.#write(this.#contributions.next(await this.#contributors.all(milliseconds, request), undefined, this.#isBehind))
     } catch (error) {
       this.#observer.failed(error)
     }
@@ -259,14 +263,14 @@ export class Member {
     let request = ''
     socket.setEncoding('utf8').on('data', (text: string) => {
       request += text
-      const [, milliseconds, refused = ''] = CONTRIBUTE.exec(request) ?? []
+      const [, asked, milliseconds, refused = ''] = REQUEST.exec(request) ?? []
       if (milliseconds === undefined) {
         if (request.length > LONGEST_REQUEST) socket.destroy()
         return
       }
       request = ''
       for (const metric of refused.split(' ')) if (isMetricName(metric)) this.#observer.leftOut(metric)
-      this.contribute(Math.min(Number(milliseconds), LONGEST_READING)).then(() => socket.end('done\n'), () => socket.destroy())
+      this.contribute(asked as Request, Math.min(Number(milliseconds), LONGEST_READING)).then(() => socket.end('done\n'), () => socket.destroy())
     })
   }
 }

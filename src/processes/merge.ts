@@ -1,4 +1,4 @@
-import { isAsked, pause } from '../exposition/index.js'
+import { pause } from '../exposition/index.js'
 import type { ContributionFile } from './contribution-file.js'
 import type { FamilyHead } from './contribution.js'
 import { isMomentary, isSame, type Definition } from './definition.js'
@@ -13,6 +13,9 @@ export interface Part {
   readonly isEnded: boolean
 }
 
+/** Which metrics are wanted. */
+export type Asked = (metric: { readonly name: string }) => boolean
+
 /** Callbacks of a merge. They must not throw. */
 export interface MergeObserver {
   /** A contribution cannot be read. */
@@ -24,10 +27,10 @@ export interface MergeObserver {
 /**
  * The metrics of several processes as one, in the order in which the youngest process has them. One process after the
  * other is read, so there is room for one in memory.
- * @param names the metrics that are asked for
+ * @param isAsked which metrics
  */
-export async function merge (parts: readonly Part[], names: ReadonlySet<string> | undefined, observer: MergeObserver): Promise<MergedFamily[]> {
-  const families = familiesOf(parts, names)
+export async function merge (parts: readonly Part[], isAsked: Asked, observer: MergeObserver): Promise<MergedFamily[]> {
+  const families = familiesOf(parts, isAsked)
   for (const part of parts) {
     try {
       for (const contributed of await part.file.families()) {
@@ -48,7 +51,7 @@ export async function merge (parts: readonly Part[], names: ReadonlySet<string> 
   return [...families.values()].filter(({ definition, size }) => size > 0 || definition.merge !== 'omit')
 }
 
-function familiesOf (parts: readonly Part[], names: ReadonlySet<string> | undefined): Map<string, MergedFamily> {
+function familiesOf (parts: readonly Part[], isAsked: Asked): Map<string, MergedFamily> {
   const heads = parts.flatMap(({ file, isEnded }) => file.head.families.filter(({ definition }) => !(isEnded && isMomentary(definition))))
   // Another library's metric without series does not say which labels and bounds it has.
   const says = ({ definition, size }: FamilyHead) => Number(size > 0 || !definition.isLoose)
@@ -56,7 +59,7 @@ function familiesOf (parts: readonly Part[], names: ReadonlySet<string> | undefi
   const all = heads.sort((a, b) => says(b) - says(a) || b.definition.since - a.definition.since).map(({ definition }) => definition)
   const youngest = new Map<string, Definition>()
   for (const definition of all) {
-    if (isAsked(definition.name, names) && !youngest.has(definition.name)) youngest.set(definition.name, definition)
+    if (isAsked(definition) && !youngest.has(definition.name)) youngest.set(definition.name, definition)
   }
   const labels = new Map<string, Set<string>>()
   for (const definition of all) {

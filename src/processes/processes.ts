@@ -1,5 +1,5 @@
 import { catalogue, type OwnChoice } from '../catalogue.js'
-import { consistent, isAsked, type CollectionObserver, type Together } from '../exposition/index.js'
+import { askedBy, consistent, type CollectionObserver, type Look, type Together } from '../exposition/index.js'
 import { LabelPair, type FamilySnapshot, type RegistryLike } from '../metrics/index.js'
 import { Asking } from './asking.js'
 import { Contributors } from './contributors.js'
@@ -7,7 +7,7 @@ import { gather, type Gathered } from './gathering.js'
 import { defaultPlace } from './default-place.js'
 import { MeetingPlace } from './meeting-place.js'
 import { Member, type MemberObserver } from './member.js'
-import type { MergeObserver } from './merge.js'
+import type { Asked, MergeObserver } from './merge.js'
 import { obstacleOf } from './obstacle.js'
 
 /** The part of a scraper's timeout that the other processes have to answer. */
@@ -136,10 +136,22 @@ export class Processes implements Together {
   }
 
   collect (names: ReadonlySet<string> | undefined, milliseconds: number): Promise<FamilySnapshot[]> | undefined {
-    return this.#member.isIn ? this.#collect(this.#member, names, milliseconds) : undefined
+    return this.#member.isIn ? this.#collect(this.#member, askedBy(names), milliseconds) : undefined
   }
 
-  async #collect (member: Member, names: ReadonlySet<string> | undefined, milliseconds: number): Promise<FamilySnapshot[]> {
+  look (look: Look, milliseconds: number): Promise<FamilySnapshot[]> | undefined {
+    return this.#member.isIn ? this.#look(this.#member, look, milliseconds) : undefined
+  }
+
+  /** Nobody is told of what is wrong with it: the next scrape finds the same. */
+  async #look (member: Member, look: Look, milliseconds: number): Promise<FamilySnapshot[]> {
+    const isAsked: Asked = ({ name }) => !look.skips(name)
+    const observer: MergeObserver = { unreadable: () => {}, refused: (_id, metric) => look.failed(metric, undefined) }
+    const gathered = await gather(this.#place, member, this.#asking, look.collects ? 'look' : 'glance', isAsked, milliseconds * ASKING_PART, new Map(), observer)
+    return await consistent([...gathered.families.map((family) => family.snapshot()), ...this.#about(gathered, isAsked)], look.failed)
+  }
+
+  async #collect (member: Member, isAsked: Asked, milliseconds: number): Promise<FamilySnapshot[]> {
     try {
       const refused = new Map<string, Set<string>>()
       const observer: MergeObserver = {
@@ -149,10 +161,10 @@ export class Processes implements Together {
           this.#memberObserver.refused(id, metric)
         }
       }
-      const gathered = await gather(this.#place, member, this.#asking, names, milliseconds * ASKING_PART, this.#refused, observer)
+      const gathered = await gather(this.#place, member, this.#asking, 'contribute', isAsked, milliseconds * ASKING_PART, this.#refused, observer)
       this.#refused = refused
       if (gathered.ended.size > 0 || gathered.unnumbered.length > 0) this.#folding = member.fold(gathered.ended, gathered.unnumbered)
-      return await consistent([...gathered.families.map((family) => family.snapshot()), ...this.#about(gathered, names)], this.#observer.failed)
+      return await consistent([...gathered.families.map((family) => family.snapshot()), ...this.#about(gathered, isAsked)], this.#observer.failed)
     } catch (error) {
       this.#observer.obstacle(obstacleOf(this.#place.path, error))
       throw error
@@ -160,10 +172,10 @@ export class Processes implements Together {
   }
 
   /** The metrics about the processes. */
-  #about ({ states, oldest }: Gathered, names: ReadonlySet<string> | undefined): FamilySnapshot[] {
+  #about ({ states, oldest }: Gathered, isAsked: Asked): FamilySnapshot[] {
     const families: FamilySnapshot[] = []
     const add = (name: 'metrics_processes' | 'metrics_contribution_oldest_seconds', ...values: ReadonlyArray<readonly [labels: readonly LabelPair[], value: number]>) => {
-      if (this.#on[name] === false || !isAsked(this.#prefix + name, names)) return
+      if (this.#on[name] === false || !isAsked({ name: this.#prefix + name })) return
       const series = values.map(([labels, value]) => ({ labels, created: undefined, value, exemplar: undefined, buckets: undefined, quantiles: undefined }))
       families.push({ name: this.#prefix + name, help: catalogue[name].help, type: 'gauge', size: series.length, bounds: [], series: () => series })
     }

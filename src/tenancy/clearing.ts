@@ -72,6 +72,10 @@ export class Clearing {
       async text () {
         mend()
         return await pages.text()
+      },
+      async look (look) {
+        mend()
+        return await pages.look(look)
       }
     }
   }

@@ -5,6 +5,7 @@ import t from 'tap'
 import { buffer } from 'node:stream/consumers'
 import { setImmediate } from 'node:timers/promises'
 import { Collection } from '../../src/exposition/collection.js'
+import { all } from '../../src/exposition/reading.js'
 import { Exposition, type Format } from '../../src/exposition/index.js'
 import { Counter, Gauge, Histogram, type RegistryLike } from '../../src/metrics/index.js'
 import { decoded, type DecodedLabel } from '../support/decoded.js'
@@ -269,7 +270,7 @@ t.test('what hangs is left out, not asked again while it hangs, and served again
   const { observer, failed } = exposed(registry)
   const namesIn = async (collection: Collection) => (await collection.families).map(({ name }) => name)
 
-  const first = new Collection(registry, undefined, observer)
+  const first = new Collection(registry, all, observer)
   while (asked.length < names.length) await setImmediate()
   first.giveUp()
   t.strictSame(await namesIn(first), ['last'])
@@ -278,14 +279,14 @@ t.test('what hangs is left out, not asked again while it hangs, and served again
   // Longer than a scraper in a hurry could be the reason.
   const { now } = performance
   t.intercept(performance, 'now', { value: () => now.call(performance) + 2000 })
-  t.strictSame(await namesIn(new Collection(registry, undefined, observer)), ['last'], 'at once')
+  t.strictSame(await namesIn(new Collection(registry, all, observer)), ['last'], 'at once')
   t.strictSame(failed.splice(0).map(([name]) => name).sort(), [...names].sort())
   t.equal(asked.length, names.length, 'none is asked again')
 
   for (const end of ends) end()
   ends = []
   await setImmediate()
-  const third = new Collection(registry, undefined, observer)
+  const third = new Collection(registry, all, observer)
   while (ends.length < names.length) await setImmediate()
   for (const end of ends) end()
   t.strictSame(await namesIn(third), ['settles', 'foreign_promise', 'theirs', 'ours', 'last'])
