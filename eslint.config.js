@@ -10,7 +10,8 @@ const rooms = {
   'src/exposition': ['metrics', 'validation'],
   'src/tenancy': ['catalogue', 'exposition', 'instrumentation', 'metrics'],
   'src/processes': ['catalogue', 'exposition', 'metrics', 'validation'],
-  'src/endpoint': ['catalogue', 'exposition', 'instrumentation', 'metrics', 'processes', 'tenancy', 'validation'],
+  'src/live': ['catalogue', 'exposition', 'metrics'],
+  'src/endpoint': ['catalogue', 'exposition', 'instrumentation', 'live', 'metrics', 'processes', 'tenancy', 'validation'],
   'src/http': ['catalogue', 'instrumentation', 'metrics', 'validation'],
   'src/database': ['catalogue', 'instrumentation', 'metrics', 'validation'],
   'src/testing': ['metrics', 'validation']
@@ -20,7 +21,7 @@ const rooms = {
 const adapters = ['catalogue', 'database', 'instrumentation', 'metrics', 'validation']
 
 /** The rooms with a face: whoever is outside imports that, and no file behind it. */
-const FACE = { regex: '/(exposition|instrumentation|metrics|processes|testing)/(?!index[.])', message: 'This room has a face: import its index.' }
+const FACE = { regex: '/(exposition|instrumentation|live|metrics|processes|testing)/(?!index[.])', message: 'This room has a face: import its index.' }
 
 const restricted = (files, ...patterns) => ({ files, rules: { 'no-restricted-imports': ['error', { patterns }] } })
 
@@ -38,8 +39,22 @@ const adapterRule = (adapter, known = '(?!)') => restricted(
   FACE
 )
 
+/** What runs in the browser knows the data that it shows, and nothing of Node. */
+const browserRule = {
+  files: ['src/live/browser/**/*.ts'],
+  rules: {
+    'no-restricted-imports': 'off',
+    '@typescript-eslint/no-restricted-imports': ['error', {
+      patterns: [
+        { regex: '^(?!\\./|\\.\\./shape\\.js$|uplot$)', message: 'src/live/browser may know its own files, the types of shape.ts, and uPlot.' },
+        { regex: '^\\.\\./shape\\.js$', allowTypeImports: true, message: 'Only the types of shape.ts: the browser has no code of the server.' }
+      ]
+    }]
+  }
+}
+
 export default [
-  { ignores: ['**/dist/', '.tap/', 'node_modules/'] },
+  { ignores: ['**/dist/', '.tap/', 'node_modules/', 'src/live/assets.ts'] },
   ...neostandard({ ts: true }),
   ...configs.strict.map((config) => ({ ...config, files: ['**/*.ts'] })),
   {
@@ -54,6 +69,7 @@ export default [
   },
   restricted(['src/*.ts'], FACE),
   ...roomRules,
+  browserRule,
   adapterRule('pg'),
   adapterRule('typeorm', 'pg')
 ]

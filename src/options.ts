@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { OWN_METRICS, type OwnMetricName, type Scope } from './catalogue.js'
-import { readEndpoint, type EndpointOptions, type EndpointSettings } from './endpoint/settings.js'
+import { readLive, type LiveOptions } from './endpoint/live-settings.js'
+import { readEndpoint, type EndpointOptions, type EndpointSettings, type RouteSettings } from './endpoint/settings.js'
 import type { ExpositionSettings } from './exposition/index.js'
 import { HTTP_METRICS, type HttpMetricName } from './http/families.js'
 import type { HttpSettings } from './http/instrument.js'
@@ -32,6 +33,12 @@ export interface MetricsPluginOptions {
    * a Unix socket of its own, or false for no page. Default: '/metrics'.
    */
   endpoint?: string | EndpointOptions | false
+  /**
+   * A page to look at: charts of the last minutes, hour and day that move, and what is wrong now. True serves it beside
+   * the endpoint, at '/metrics/live', with the endpoint's own route options, so what protects one protects the other. An
+   * object may have its path, and any Fastify route option. Default: false.
+   */
+  live?: boolean | LiveOptions
   /** Upper bounds of the histograms. Default: the bounds of the catalogue. */
   buckets?: {
     /** Seconds. */
@@ -97,12 +104,14 @@ export interface Settings {
   /** Which metrics are switched off or on. */
   readonly metrics: NonNullable<MetricsPluginOptions['metrics']>
   readonly endpoint: EndpointSettings | undefined
+  /** The live page; undefined if there is none. */
+  readonly live: RouteSettings | undefined
   readonly exposition: ExpositionSettings
   readonly runtime: boolean
   readonly processes: ProcessesSettings | undefined
 }
 
-const OPTIONS = [...SCOPE_OPTIONS, 'endpoint', 'buckets', 'labels', 'route', 'excludeRoutes', 'metrics', 'runtime', 'processes'] as const satisfies Array<keyof MetricsPluginOptions>
+const OPTIONS = [...SCOPE_OPTIONS, 'endpoint', 'live', 'buckets', 'labels', 'route', 'excludeRoutes', 'metrics', 'runtime', 'processes'] as const satisfies Array<keyof MetricsPluginOptions>
 const TAKEN_LABELS = ['method', 'route', 'status_code', 'le']
 
 /**
@@ -141,6 +150,7 @@ export function readOptions (given: unknown, isAutoloaded = () => false): Settin
       ...readBuckets(values.buckets)
     },
     endpoint: asked === false ? undefined : endpoint,
+    live: readLive('metricsPlugin', values.live, endpoint),
     exposition: endpoint.exposition,
     runtime: runtime as boolean,
     processes: readProcesses('metricsPlugin', values.processes)

@@ -1,10 +1,12 @@
 import type { FastifyBaseLogger, FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { collectDefaultMetrics } from 'prom-client'
+import { serveLive } from './endpoint/live-route.js'
 import { serveMetrics } from './endpoint/route.js'
 import { observedExposition } from './endpoint/scrapes.js'
 import { listen, type MetricsServer } from './endpoint/server.js'
 import { FORMATS } from './exposition/index.js'
+import { Live } from './live/index.js'
 import { instrumentHttp } from './http/instrument.js'
 import { Trouble } from './instrumentation/index.js'
 import { onCap, type RegistryLike } from './metrics/index.js'
@@ -37,7 +39,7 @@ const NAME = 'fastify-prometheus'
 const OURS = Symbol.for('fastify-prometheus.metrics')
 
 async function metrics (fastify: FastifyInstance, options: MetricsPluginOptions): Promise<void> {
-  const { left, scope, registries, http, metrics, endpoint, exposition: exposed, runtime, processes: together } = readOptions(options, () => isAutoloaded(fastify, NAME))
+  const { left, scope, registries, http, metrics, endpoint, live: looked, exposition: exposed, runtime, processes: together } = readOptions(options, () => isAutoloaded(fastify, NAME))
   // A logger with levels of the user's own may lack these methods.
   const log: Partial<FastifyBaseLogger> = fastify.log
   if (left.length > 0) log.warn?.(`fastify-prometheus leaves out options that it does not have, as a loader may add some: ${left.map(showName).join(', ')}`)
@@ -78,15 +80,24 @@ async function metrics (fastify: FastifyInstance, options: MetricsPluginOptions)
     fastify.addHook('onReady', () => processes.begin())
     fastify.addHook('onClose', () => processes.retire())
   }
+  const live = looked && new Live(exposition, prefix, processes !== undefined)
+  if (live !== undefined) {
+    fastify.addHook('onReady', async () => { live.begin() })
+    fastify.addHook('onClose', async () => { live.end() })
+  }
+  const serve = (on: FastifyInstance, isOwn: boolean) => {
+    if (endpoint !== undefined) serveMetrics(on, { ...endpoint, counted: isOwn || endpoint.counted }, exposition)
+    if (live !== undefined && looked !== undefined) serveLive(on, { ...looked, counted: isOwn || looked.counted }, live)
+  }
   if (endpoint?.own !== undefined) {
-    const { own, ...route } = endpoint
+    const { own, path } = endpoint
     fastify.addHook('onReady', async () => {
-      server = await listen(own, route, exposition)
+      server = await listen(own, path, (server) => serve(server, true))
       log.info?.(`metrics are at ${server.url}`)
     })
     fastify.addHook('onClose', async () => { await server?.close() })
-  } else if (endpoint !== undefined) {
-    serveMetrics(fastify, endpoint, exposition)
+  } else {
+    serve(fastify, false)
   }
   if (runtime) Clearing.of(registry).keep(collectRuntime(registries, registry, prefix))
 }

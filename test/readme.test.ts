@@ -40,6 +40,7 @@ t.test('README names every option of metricsPlugin', async (t) => {
     registry: true,
     prefix: true,
     endpoint: true,
+    live: true,
     buckets: true,
     labels: true,
     route: true,

@@ -25,6 +25,7 @@ export async function buildApp ({ dataSource, statusPool, logger = false }: Foun
 
   // An exemplar says which request it was, by the id that stands in its log lines.
   await app.register(metricsPlugin, {
+    live: true,
     nativeHistograms: true,
     exemplars: ({ id }) => ({ request_id: id }),
     excludeRoutes: ['/healthz'],

@@ -93,6 +93,8 @@ async function startService (
 function begin (address: string, shutdown: Shutdown): void {
   shutdown.add(keepTraffic(address))
   say(`
+  Live          ${address}/metrics/live
+
   The service   ${address}/
   Its status    ${address}/status
   Its metrics   ${address}/metrics

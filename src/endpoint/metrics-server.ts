@@ -5,9 +5,13 @@ import { ClearingOfAll } from '../tenancy/clearing.js'
 import { readProcesses, type ProcessesOptions } from '../processes/index.js'
 import { MetricsError, invalidOption, show } from '../validation/errors.js'
 import { isRecord, readGiven } from '../validation/given.js'
+import { Live } from '../live/index.js'
+import { serveLive } from './live-route.js'
+import { readLive, type LiveOptions } from './live-settings.js'
+import { serveMetrics } from './route.js'
 import { observedExposition } from './scrapes.js'
 import { listen, type MetricsServer } from './server.js'
-import { readEndpoint, type PageOptions, type PortOptions, type SocketOptions } from './settings.js'
+import { readEndpoint, type PageOptions, type PortOptions, type RouteSettings, type SocketOptions } from './settings.js'
 
 /**
  * Options of metricsServer: a port or a socket, the registry of the metrics, and any Fastify route option for the page.
@@ -18,6 +22,8 @@ export interface MetricsServerOptions extends Partial<PortOptions>, SocketOption
    * also gets the metrics about the page. Default: prom-client's global registry.
    */
   registry?: RegistryLike | readonly RegistryLike[] | undefined
+  /** A page to look at, at '/metrics/live': as the option of metricsPlugin. Default: false. */
+  live?: boolean | LiveOptions
   /** Metrics about this package's own work to switch off: `{ metrics_series: false }`. */
   metrics?: Partial<Record<OwnMetricName, boolean>> | undefined
   /**
@@ -27,7 +33,7 @@ export interface MetricsServerOptions extends Partial<PortOptions>, SocketOption
   processes?: boolean | ProcessesOptions | undefined
 }
 
-const OPTIONS = ['registry', 'prefix', 'maxSeries', 'metrics', 'processes'] as const satisfies ReadonlyArray<keyof MetricsServerOptions>
+const OPTIONS = ['live', 'registry', 'prefix', 'maxSeries', 'metrics', 'processes'] as const satisfies ReadonlyArray<keyof MetricsServerOptions>
 
 /**
  * Serves metrics on a port or a socket of their own, without an application: /metrics, and /-/healthy.
@@ -44,13 +50,21 @@ export async function metricsServer (options: MetricsServerOptions): Promise<Met
   const trouble = new Trouble(scope, undefined, on.metrics_instrumentation_errors_total !== false)
   const clearing = new ClearingOfAll(registries)
   const observed = observedExposition(scope, registries, exposition, on, trouble, readProcesses('metricsServer', values.processes))
-  const server = await listen(own, route, clearing.mended(observed.exposition))
+  const pages = clearing.mended(observed.exposition)
+  const looked = readLive('metricsServer', values.live, route)
+  const live = looked && new Live(pages, scope.prefix ?? '', observed.processes !== undefined)
+  const server = await listen(own, route.path, (server) => {
+    serveMetrics(server, { ...route, counted: true }, pages)
+    if (live !== undefined) serveLive(server, { ...looked as RouteSettings, counted: true }, live)
+  })
   await observed.processes?.begin()
+  live?.begin()
   const end = clearing.begin(scope.prefix ?? '')
   return {
     ...server,
     async close () {
       end()
+      live?.end()
       await server.close()
       await observed.processes?.retire()
     }

@@ -1,4 +1,4 @@
-import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifySchema, LogLevel } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifySchema, LogLevel, RouteShorthandOptions } from 'fastify'
 import { FORMATS, readRequest, type Pages } from '../exposition/index.js'
 import type { RouteSettings } from './settings.js'
 
@@ -14,15 +14,11 @@ const UNTOUCHED = { compress: false } as const
  * Serves the page at a route, in the format and encoding that the scraper asks for. The route's own options, such as
  * authentication, apply too.
  */
-export function serveMetrics (fastify: FastifyInstance, { path, counted, route }: RouteSettings, pages: Pages): void {
+export function serveMetrics (fastify: FastifyInstance, settings: RouteSettings, pages: Pages): void {
   fastify.route({
-    ...UNTOUCHED,
-    ...route,
+    ...routeOf(fastify, settings),
     method: ['GET', 'HEAD'],
-    url: path,
-    schema: schemaOf(route.schema),
-    ...route.logLevel === undefined ? quietLevel(fastify.log) : {},
-    config: { ...NEIGHBOURS, ...route.config, ...counted ? {} : { metrics: false } },
+    url: settings.path,
     async handler (request, reply) {
       const asked = readRequest(request.raw.headers, request.raw.url ?? '')
       const answer = () => {
@@ -42,6 +38,17 @@ export function serveMetrics (fastify: FastifyInstance, { path, counted, route }
       return page === undefined ? reply.hijack() : await answer().send(page)
     }
   })
+}
+
+/** The options of a route of ours: those that the user gave, and what keeps other plugins from it. */
+export function routeOf (fastify: FastifyInstance, { counted, route }: RouteSettings): RouteShorthandOptions {
+  return {
+    ...UNTOUCHED,
+    ...route,
+    schema: schemaOf(route.schema),
+    ...route.logLevel === undefined ? quietLevel(fastify.log) : {},
+    config: { ...NEIGHBOURS, ...route.config, ...counted ? {} : { metrics: false } }
+  }
 }
 
 /** The keys of a schema that document the API, for @fastify/swagger (its README, 'Route options'). */

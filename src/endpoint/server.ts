@@ -2,10 +2,8 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import cluster from 'node:cluster'
 import { rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
-import type { Pages } from '../exposition/index.js'
 import { MetricsError } from '../validation/errors.js'
-import { serveMetrics } from './route.js'
-import type { OwnSettings, PortSettings, RouteSettings } from './settings.js'
+import type { OwnSettings, PortSettings } from './settings.js'
 import { beside, NUMBER, takePath } from './socket.js'
 
 /** A server that serves nothing but metrics. */
@@ -30,18 +28,20 @@ const REQUEST_TIMEOUT = 30_000
 const MOST_SOCKETS = 1000
 
 /**
- * Serves the page, and /-/healthy as Prometheus' own servers do, on the first free port of the range, or on the first
- * free socket.
+ * Serves pages, and /-/healthy as Prometheus' own servers do, on the first free port of the range, or on the first free
+ * socket.
+ * @param path of the page of the metrics
+ * @param serve adds the pages
  * @throws MetricsError FP_ERR_PORT_TAKEN when none is free, and any other error that keeps a server from listening
  */
-export async function listen (own: OwnSettings, route: RouteSettings, pages: Pages): Promise<MetricsServer> {
+export async function listen (own: OwnSettings, path: string, serve: (server: FastifyInstance) => void): Promise<MetricsServer> {
   const made = () => {
     const server = Fastify({ forceCloseConnections: true, requestTimeout: REQUEST_TIMEOUT })
-    serveMetrics(server, { ...route, counted: true }, pages)
+    serve(server)
     server.get('/-/healthy', async (_request, reply) => await reply.type('text/plain').send('Healthy\n'))
     return server
   }
-  return 'socket' in own ? await listenOnSocket(own.socket, made, route.path) : await listenOnPort(own, made, route.path)
+  return 'socket' in own ? await listenOnSocket(own.socket, made, path) : await listenOnPort(own, made, path)
 }
 
 async function listenOnPort ({ from, to, host }: PortSettings, made: () => FastifyInstance, page: string): Promise<MetricsServer> {

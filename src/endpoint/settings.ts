@@ -97,7 +97,8 @@ export const PLUGIN_ROUTE_OPTIONS = ['helmet', 'compress', 'decompress', 'respon
 /** The hooks that may keep a client from the page. */
 const GUARDS = ['onRequest', 'preParsing', 'preValidation', 'preHandler'] as const satisfies ReadonlyArray<keyof RouteShorthandOptions>
 
-const OF_ROUTES = [...ROUTE_OPTIONS, ...PLUGIN_ROUTE_OPTIONS]
+/** All options of a route that are taken. */
+export const OF_ROUTES = [...ROUTE_OPTIONS, ...PLUGIN_ROUTE_OPTIONS]
 
 /** An address, and no URL: letters, digits, dots, colons, and the characters of an IPv6 scope. */
 const ADDRESS = /^[\w.:%-]+$/
@@ -116,9 +117,8 @@ export function readEndpoint (owner: string, at: string, options: unknown, more:
   const ours = [...OPTIONS, ...more]
   const { values, unknown } = readGiven(owner, at, options, [...ours, ...OF_ROUTES])
   refuseUnknown(owner, at, options, unknown, `one of ${ours.join(', ')}, or an option of a Fastify route; what a hook of your own reads goes into '${at}config'`, endpointSpellings(at))
-  const { path = '/metrics', counted = false, maxScrapes = MAX_SCRAPES, created = false, port, host, socket, config } = values
-  check('path', typeof path === 'string' && path.startsWith('/'), "a path that starts with '/'", path)
-  check('path', !/[?#]/.test(path as string), 'a path without a query', path)
+  const { path = '/metrics', counted = false, maxScrapes = MAX_SCRAPES, created = false, port, host, socket } = values
+  checkPath(owner, `${at}path`, path)
   check('counted', typeof counted === 'boolean', 'true or false', counted)
   check('maxScrapes', Number.isInteger(maxScrapes) && (maxScrapes as number) > 0, 'a whole number from 1 on', maxScrapes)
   check('created', typeof created === 'boolean', 'true or false', created)
@@ -128,20 +128,39 @@ export function readEndpoint (owner: string, at: string, options: unknown, more:
   check('port', port === undefined || ports !== undefined, `a port, or { from, to } for the first free one of them, from 0 to ${HIGHEST_PORT}`, port)
   check('socket', socket === undefined || isSocketPath(socket), `an absolute path of at most ${LONGEST_SOCKET} bytes`, socket)
   check('socket', socket === undefined || port === undefined, "left out where there is a 'port'", socket)
-  check('schema', values.schema === undefined || isRecord(values.schema), "an object, as a route's", values.schema)
-  check('config', config === undefined || isRecord(config), "an object, as a route's", config)
-  for (const name of GUARDS) {
-    const isGivenNothing = values[name] === undefined && Object.hasOwn(options as object, name)
-    check(name, !isGivenNothing, 'a hook, or left out; without it anybody may read the page: await the plugin that gives it before this one is registered', undefined)
-  }
+  checkGuards(owner, at, options as object, values)
   return {
-    path: path as string,
+    path,
     counted: counted as boolean,
-    // Fastify itself checks these options.
-    route: Object.fromEntries(OF_ROUTES.flatMap((name) => values[name] === undefined ? [] : [[name, values[name]]])) as RouteShorthandOptions,
+    route: routeIn(values),
     exposition: { maxScrapes: maxScrapes as number, created: created as boolean },
     own: ports !== undefined ? { ...ports, host: (host as string | undefined) ?? '127.0.0.1' } : socket === undefined ? undefined : { socket: socket as string }
   }
+}
+
+/** @throws MetricsError FP_ERR_INVALID_OPTION */
+export function checkPath (owner: string, option: string, path: unknown): asserts path is string {
+  if (typeof path !== 'string' || !path.startsWith('/')) throw invalidOption(owner, option, "a path that starts with '/'", path)
+  if (/[?#]/.test(path)) throw invalidOption(owner, option, 'a path without a query', path)
+}
+
+/**
+ * Checks those options of a route that Fastify does not check itself, or checks too late.
+ * @throws MetricsError FP_ERR_INVALID_OPTION
+ */
+export function checkGuards (owner: string, at: string, options: object, values: Readonly<Record<string, unknown>>): void {
+  for (const name of ['schema', 'config']) {
+    if (values[name] !== undefined && !isRecord(values[name])) throw invalidOption(owner, at + name, "an object, as a route's", values[name])
+  }
+  for (const name of GUARDS) {
+    if (values[name] !== undefined || !Object.hasOwn(options, name)) continue
+    throw invalidOption(owner, at + name, 'a hook, or left out; without it anybody may read the page: await the plugin that gives it before this one is registered', undefined)
+  }
+}
+
+/** The options of a route among all that were given. Fastify itself checks them. */
+export function routeIn (values: Readonly<Record<string, unknown>>): RouteShorthandOptions {
+  return Object.fromEntries(OF_ROUTES.flatMap((name) => values[name] === undefined ? [] : [[name, values[name]]]))
 }
 
 function isSocketPath (socket: unknown): boolean {

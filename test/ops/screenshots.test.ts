@@ -1,12 +1,11 @@
-import { chromium, type Browser, type Page } from 'playwright-core'
-import t, { type Test } from 'tap'
-import { existsSync, readFileSync } from 'node:fs'
+import type { Page } from 'playwright-core'
+import t from 'tap'
+import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
 import { keepTraffic } from '../../examples/dog-walking/traffic.js'
-import { unavailable } from '../support/program.js'
+import { openBrowser } from '../support/browser.js'
 import { startPrometheus, type PrometheusConfig } from '../support/prometheus.js'
 import { hurried } from '../support/rules.js'
 import { startService } from '../support/service.js'
@@ -17,7 +16,6 @@ import { startService } from '../support/service.js'
 const UPDATE = process.env['UPDATE_SCREENSHOTS'] !== undefined
 const TRAFFIC_MS = 240_000
 const VIEWPORT = { width: 1280, height: 360 }
-const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
 
 const pathOf = (file: string) => fileURLToPath(new URL(`../../${file}`, import.meta.url))
 const config = parse(readFileSync(pathOf('examples/prometheus/prometheus.yml'), 'utf8')) as Required<PrometheusConfig>
@@ -73,18 +71,6 @@ t.test('in a browser', { timeout: UPDATE ? 2 * TRAFFIC_MS : 120_000 }, async (t)
     for (const { name } of (await prometheus.evaluated()).filter(({ type }) => type === 'alerting')) t.match(await page.locator('body').innerText(), name)
   })
 })
-
-/** The Chromium of the PATH; undefined where there is none, which is said. */
-async function openBrowser (t: Test): Promise<Browser | undefined> {
-  const executablePath = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'chromium')).find((path) => existsSync(path))
-  if (executablePath === undefined) {
-    unavailable(t, 'chromium is not on the PATH: apt-get install chromium')
-    return undefined
-  }
-  const browser = await chromium.launch({ executablePath, args: FLAGS })
-  t.teardown(() => browser.close())
-  return browser
-}
 
 async function picture (page: Page, name: string): Promise<void> {
   if (UPDATE) await page.screenshot({ path: pathOf(`docs/images/${name}.png`), fullPage: true })

@@ -38,7 +38,7 @@ async function main () {
   const app = Fastify()
   const pool = new pg.Pool({ ...JSON.parse(process.env.DATABASE), max: 3 })
   const undo = instrumentPool(pool, { alias: 'walks' })
-  await app.register(metricsPlugin, { metrics: { http_request_db_queries: true } })
+  await app.register(metricsPlugin, { live: true, metrics: { http_request_db_queries: true } })
   app.get('/walks', async () => (await pool.query('SELECT 1 AS walks')).rows)
   app.get('/broken', async () => { throw new RangeError('broken') })
   new NodeTracerProvider().register()
@@ -55,13 +55,14 @@ async function main () {
   const walks = await (await fetch(url + '/walks')).json()
   await fetch(url + '/broken')
   const page = await (await fetch(url + '/metrics', { headers: { accept: 'application/openmetrics-text; version=1.0.0' } })).text()
+  const live = await (await fetch(url + '/metrics/live/page.js')).text()
   await assertSeries(register, 'http_requests_received_total', { method: 'GET', route: '/walks', scheme: 'http' }, 1)
   let refused
   try { modelOpsSubscriber(5) } catch (error) { refused = error instanceof MetricsError }
   await app.close()
   undo()
   await pool.end()
-  process.stdout.write(JSON.stringify({ walks, trace_id, refused, page }))
+  process.stdout.write(JSON.stringify({ walks, trace_id, refused, page, live }))
 }
 main()
 `
@@ -116,13 +117,14 @@ const BUNDLERS: Array<[name: string, file: string, make: (to: string) => Promise
 ]
 
 for (const [name, file, make] of BUNDLERS) {
-  t.test(`a service bundled by ${name} runs alone in an empty folder: requests, page, exemplars and a pool`, async (t) => {
+  t.test(`a service bundled by ${name} runs alone in an empty folder: requests, page, live page, exemplars and a pool`, async (t) => {
     const empty = await temporaryFolder(t, 'bundle')
     await make(join(empty, file))
     t.notOk((await readdir(empty)).includes('node_modules'))
     const said = await folder.output(process.execPath, [join(empty, file)], { DATABASE: JSON.stringify(server.config) })
-    const { walks, trace_id: trace, refused, page: text } = JSON.parse(said) as { walks: unknown, trace_id: string, refused: boolean, page: string }
+    const { walks, trace_id: trace, refused, page: text, live } = JSON.parse(said) as { walks: unknown, trace_id: string, refused: boolean, page: string, live: string }
     t.same(walks, [{ walks: 1 }])
+    t.match(live, 'EventSource', 'the script of the live page is in the bundle')
     t.equal(refused, true, 'an error is of the class that is imported')
     const page = new Page(text.replace(/ # \{.*$/gm, ''))
     t.equal(page.sum('http_request_duration_seconds_count', { route: '/walks', status_code: '200' }), 1)

@@ -26,9 +26,9 @@ export class Fleet {
   }
 
   /** Starts it with so many workers; all are up. @param flushInterval milliseconds */
-  static async start (t: Test, workers: number, flushInterval: number, given?: string): Promise<Fleet> {
+  static async start (t: Test, workers: number, flushInterval: number, given?: string, ...more: string[]): Promise<Fleet> {
     const dir = given ?? await temporaryFolder(t, 'fleet')
-    const child = spawn(process.execPath, [fileURLToPath(new URL('service.js', import.meta.url)), dir, String(workers), String(flushInterval)], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(process.execPath, [fileURLToPath(new URL('service.js', import.meta.url)), dir, String(workers), String(flushInterval), ...more], { stdio: ['ignore', 'pipe', 'inherit'] })
     const fleet = new Fleet(child, dir)
     t.teardown(() => fleet.stop())
     createInterface({ input: child.stdout as NodeJS.ReadableStream }).on('line', (line) => {

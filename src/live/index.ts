@@ -1,0 +1,5 @@
+export { assets, type Asset } from './assets.js'
+export { Live, type View } from './live.js'
+export { Viewers } from './viewers.js'
+export { RANGES } from './history.js'
+export type { Chart, Live as LiveNumbers, Range } from './shape.js'
