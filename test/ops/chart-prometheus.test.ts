@@ -28,11 +28,11 @@ interface Values {
 
 type Job = Readonly<Record<string, unknown>> & { readonly job_name: string, readonly basic_auth: { readonly username: string, readonly password_file: string } }
 
-/** The command of README.md that begins so, in one line. */
-function command (start: string): string {
+/** The command of README.md that begins so, in one line. @param mark what else it has */
+function command (start: string, mark = ''): string {
   const lines = readme.text.replaceAll('\\\n', ' ').split('\n').map((line) => line.trim().replace(/\s+/g, ' '))
-  const found = lines.filter((line) => line.startsWith(start))
-  if (found.length !== 1) throw new Error(`README.md has ${found.length} commands '${start}'`)
+  const found = lines.filter((line) => line.startsWith(start) && line.includes(mark))
+  if (found.length !== 1) throw new Error(`README.md has ${found.length} commands '${start}' with '${mark}'`)
   return found[0] as string
 }
 
@@ -69,7 +69,7 @@ if (helm !== undefined) {
     t.equal(`${mount?.mountPath}/password`, jobs[0]?.basic_auth.password_file, 'the password is where the job looks')
     t.equal(mount?.readOnly, true)
     t.notOk('subPath' in (mount as object), 'a new password comes in')
-    t.match(command('kubectl -n dogs get secret'), `kubectl -n monitoring create secret generic ${mount?.secretName} --from-file=password=/dev/stdin`)
+    t.match(command('kubectl -n dogs get secret', 'create secret'), `kubectl -n monitoring create secret generic ${mount?.secretName} --from-file=password=/dev/stdin`)
 
     const { 'prometheus.yml': { rule_files: patterns } } = values.serverFiles
     const folder = await temporaryFolder(t, 'config')
@@ -100,7 +100,7 @@ if (helm !== undefined) {
     const [job] = scrape.scrape_configs
     t.equal(Buffer.from(secret['data'].username, 'base64').toString(), job?.basic_auth.username)
     t.equal(job?.job_name, 'dog-walking', 'the job that the alerts name')
-    const copy = command('kubectl -n dogs get secret')
+    const copy = command('kubectl -n dogs get secret', 'create secret')
     t.match(copy, `get secret ${secret.metadata.name} `)
     t.ok(secret['data'][/\{\.data\.(\w+)\}/.exec(copy)?.[1] as string], 'the key that the command reads is there')
   })
@@ -108,17 +108,18 @@ if (helm !== undefined) {
   t.test('the commands for the chart render', async (t) => {
     const folder = await temporaryFolder(t, 'passwords')
     for (const name of ['database-password', 'metrics-password']) await writeFile(join(folder, name), 'a password')
-    const kinds = (start: string, ...more: string[]) => {
-      const said = words(command(start))
+    const kinds = (start: string, mark: string, ...more: string[]) => {
+      const said = words(command(start, mark))
       const args = said.slice(said.indexOf('walks')).filter((word) => !['--create-namespace', '--reset-then-reuse-values'].includes(word))
         .map((word) => word.replace(/^examples\//, `${root}examples/`).replace(/=(\w+-password)$/, `=${folder}/$1`))
       const { status, stdout, stderr } = helm.run('template', ...args, ...more)
       t.equal(status, 0, stderr)
       return new Set([...stdout.matchAll(/^kind: (\w+)$/gm)].map(([, kind]) => kind))
     }
-    t.ok(kinds('helm install walks').has('Deployment'))
-    const added = kinds('helm upgrade walks', '-f', valuesFile('minimal'))
+    t.ok(kinds('helm install walks', '').has('Deployment'))
+    const added = kinds('helm upgrade walks', 'metrics.serviceMonitor.enabled=true', '-f', valuesFile('minimal'))
     for (const kind of ['ServiceMonitor', 'PrometheusRule', 'ConfigMap']) t.ok(added.has(kind), kind)
+    t.ok(kinds('helm upgrade walks', 'metrics.live.enabled=true', '-f', valuesFile('minimal')).has('Deployment'))
   })
 }
 

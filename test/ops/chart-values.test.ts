@@ -31,8 +31,20 @@ async function tests (helm: Helm): Promise<void> {
     t.match(annotated(), { 'prometheus.io/scrape': 'true', 'prometheus.io/path': '/metrics', 'prometheus.io/port': '8080' })
     t.notMatch(JSON.stringify(annotated('--set', 'metrics.serviceMonitor.enabled=true')), /prometheus\.io/, 'not scraped twice')
     const conf = only(plain, 'ConfigMap')['data']['nginx.conf'] as string
-    t.equal(conf, readFileSync(join(chart, 'files/nginx.conf'), 'utf8'))
+    const file = readFileSync(join(chart, 'files/nginx.conf'), 'utf8')
+    t.equal(conf, file.replace(/\n *\{\{- if .+?\n *\{\{- end \}\}(?=\n\n)/s, ''), 'nginx.conf without what is asked for by a value')
     t.equal(annotations['checksum/nginx'], createHash('sha256').update(conf).digest('hex'), 'pods roll with nginx.conf')
+
+    t.notMatch(conf, '/live')
+    const live = helm.render('-f', valuesFile('minimal'), '--set', 'metrics.live.enabled=true')
+    const open = only(live, 'ConfigMap')['data']['nginx.conf'] as string
+    const locations = [...open.matchAll(/^ {4}location = (\S+) \{\n(.+?)\n {4}\}$/gms)].map(([, path = '', body = '']) => [path, body.split('\n').map((line) => line.trim()).filter((line) => !line.startsWith('#'))])
+    t.match(Object.fromEntries(locations), {
+      ...Object.fromEntries(['', '.json', '/page.css', '/page.js'].map((end) => [`/metrics/live${end}`, [`proxy_pass http://service/metrics/live${end};`]])),
+      '/metrics/live/events': ['proxy_pass http://service/metrics/live/events;', 'proxy_buffering off;', 'proxy_pass_header X-Accel-Buffering;', 'proxy_read_timeout 1h;']
+    })
+    t.equal(podTemplate(live).metadata.annotations['checksum/nginx'], createHash('sha256').update(open).digest('hex'), 'pods roll with the value')
+    t.notMatch(open, '{{')
 
     const operator = helm.render('-f', valuesFile('operator'), '--set', 'metrics.serviceMonitor.interval=1m')
     const monitor = only(operator, 'ServiceMonitor')

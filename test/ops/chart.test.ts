@@ -189,6 +189,8 @@ async function tests (helm: Helm): Promise<void> {
       t.notMatch(notes, /a password of/, 'no password is shown')
     }
     t.match(helm.notes('-f', valuesFile('minimal'), '--set', 'metrics.annotations.enabled=true'), /answered 401/)
+    t.notMatch(helm.notes('-f', valuesFile('minimal')), /live/)
+    t.match(helm.notes('-f', valuesFile('minimal'), '--set', 'metrics.live.enabled=true'), /live, at http:\/\/127\.0\.0\.1:8080\/metrics\/live\./)
     t.match(helm.notes(...everything), /Visitors come by HTTPRoute\/dogs for walks\.example\.com\./)
   })
 

@@ -6,7 +6,7 @@ import { Demo, buildDemo } from '../support/demo.js'
 import { container } from '../support/chart.js'
 import { chart, findHelm, only, secretValue } from '../support/helm.js'
 import { exchange } from '../support/http.js'
-import { startNginx, type Nginx } from '../support/nginx.js'
+import { credentials, startNginx, type Nginx } from '../support/nginx.js'
 import { Page } from '../support/page.js'
 import { freePort, startPostgres } from '../support/postgres.js'
 
@@ -18,7 +18,7 @@ const METRICS = /^# (TYPE|HELP) /m
 const minimal = join(chart, '../values/minimal.yaml')
 
 function basic (password: string, user = USER): Record<string, string> {
-  return { authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}` }
+  return { ...credentials(user, password) }
 }
 
 const helm = await findHelm(t)
@@ -150,6 +150,18 @@ if (helm !== undefined) {
       // The same ways with the password: nginx and the service mean the same path.
       const spelled = await fetch(`${nginx.url}/x/..//%6detrics`, { headers: basic(PASSWORD) })
       t.match(await spelled.text(), METRICS)
+    })
+
+    t.test('of what the service has below /metrics, nothing but the page is let through, not even with the password', async (t) => {
+      for (const path of ['/metrics/live', '/metrics/live.json', '/metrics/live/page.js', '/metrics/live/page.css', '/metrics/live/events']) {
+        const there = await fetch(`http://127.0.0.1:${upstreamPort}${path}`)
+        t.equal(there.status, 200, `the service has ${path}`)
+        await there.body?.cancel()
+        t.equal((await fetch(`${nginx.url}${path}`)).status, 401, path)
+        const answer = await fetch(`${nginx.url}${path}`, { headers: basic(PASSWORD) })
+        t.equal(answer.status, 404, path)
+        await answer.body?.cancel()
+      }
     })
 
     t.test('everything else is the service', async (t) => {

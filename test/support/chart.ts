@@ -18,7 +18,7 @@ export const valuesFile = (name: string): string => join(folder, `${name}.yaml`)
 /** Options of Helm that switch on all that the chart has. */
 export const everything = [
   ...['platform', 'operator', 'autoscaled'].flatMap((name) => ['-f', valuesFile(name)]),
-  '--set', 'httpRoute.enabled=true,httpRoute.parentRefs[0].name=public,httpRoute.hostnames[0]=walks.example.com'
+  '--set', 'metrics.live.enabled=true,httpRoute.enabled=true,httpRoute.parentRefs[0].name=public,httpRoute.hostnames[0]=walks.example.com'
 ]
 
 type Model = new (data: object) => { validate (): void }

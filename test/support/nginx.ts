@@ -32,6 +32,9 @@ export interface Nginx {
   setHtpasswd (text: string): Promise<void>
 }
 
+/** The folders for what nginx cannot hold in memory. */
+const TEMPORARY = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+
 /**
  * Starts the nginx of the PATH with the chart's nginx.conf on a free port of the loopback interface; stopped at
  * teardown, and its files removed.
@@ -39,19 +42,40 @@ export interface Nginx {
  */
 export async function startNginx (t: Test, { conf, htpasswd, upstreamPort }: NginxSettings): Promise<Nginx | undefined> {
   const folder = await temporaryFolder(t, 'nginx')
-  const port = await freePort()
   const passwords = join(folder, 'htpasswd')
   const log = join(folder, 'access.log')
-  const file = join(folder, 'nginx.conf')
   await writeFile(passwords, htpasswd)
-  await writeFile(file, replaceEach(conf, [
+  const running = await runNginx(t, folder, (port) => replaceEach(conf, [
     ['listen 8080;', `listen 127.0.0.1:${port};`],
     ['server 127.0.0.1:3000;', `server 127.0.0.1:${upstreamPort};`],
     ['auth_basic_user_file /etc/nginx/auth/htpasswd;', `auth_basic_user_file ${passwords};`],
     ['access_log /dev/stdout json if=$logged;', `access_log ${log} json if=$logged;`],
     ['pid /tmp/nginx.pid;', `pid ${folder}/nginx.pid;`],
-    ...['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name): [string, string] => [`${name}_temp_path /tmp/${name};`, `${name}_temp_path ${folder}/${name};`])
+    ...TEMPORARY.map((name): [string, string] => [`${name}_temp_path /tmp/${name};`, `${name}_temp_path ${folder}/${name};`])
   ]))
+  return running && {
+    ...running,
+    url: `http://127.0.0.1:${running.port}`,
+    accesses: async () => (await readFile(log, 'utf8')).split('\n').filter((line) => line !== ''),
+    setHtpasswd: (text) => writeFile(passwords, text)
+  }
+}
+
+/**
+ * Starts the nginx of the PATH with servers of a test's own; stopped at teardown, and its files removed.
+ * @param servers what stands in 'http { }', for a free port of the loopback interface
+ * @returns undefined where there is none: the test has failed with CI set, else it is skipped
+ */
+export async function startProxy (t: Test, servers: (port: number) => string): Promise<Pick<Nginx, 'port' | 'errors'> | undefined> {
+  const folder = await temporaryFolder(t, 'nginx')
+  const paths = TEMPORARY.map((name) => `${name}_temp_path ${folder}/${name};`).join('\n')
+  return await runNginx(t, folder, (port) => `pid ${folder}/nginx.pid;\nerror_log stderr warn;\nevents {}\nhttp {\n${paths}\naccess_log off;\n${servers(port)}\n}\n`)
+}
+
+async function runNginx (t: Test, folder: string, conf: (port: number) => string): Promise<Pick<Nginx, 'port' | 'errors'> | undefined> {
+  const port = await freePort()
+  const file = join(folder, 'nginx.conf')
+  await writeFile(file, conf(port))
   // One process: its workers would outlive a master that is killed.
   const args = ['-e', 'stderr', '-c', file, '-g', 'daemon off; master_process off;']
   const child = await startProgram(t, 'nginx', args, 'apt-get install nginx-light', { stdio: ['ignore', 'ignore', 'pipe'] })
@@ -62,13 +86,12 @@ export async function startNginx (t: Test, { conf, htpasswd, upstreamPort }: Ngi
   await Promise.race([accepting(port), ended])
   // From now on its end is its own affair.
   ended.catch(() => {})
-  return {
-    url: `http://127.0.0.1:${port}`,
-    port,
-    errors,
-    accesses: async () => (await readFile(log, 'utf8')).split('\n').filter((line) => line !== ''),
-    setHtpasswd: (text) => writeFile(passwords, text)
-  }
+  return { port, errors }
+}
+
+/** The header that says who asks, as nginx takes it. */
+export function credentials (user: string, password: string): { authorization: string } {
+  return { authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}` }
 }
 
 /** @throws Error for what does not stand there exactly once */

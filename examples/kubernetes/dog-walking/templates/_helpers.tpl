@@ -39,6 +39,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- .Values.serviceAccount.name | default (.Values.serviceAccount.create | ternary (include "dog-walking.fullname" .) "default") -}}
 {{- end }}
 
+{{- define "dog-walking.nginx" -}}
+{{- tpl (.Files.Get "files/nginx.conf") . -}}
+{{- end }}
+
 {{/*
 Another for each other password. Everybody who may see the Deployment sees it, so it is made with scrypt, salted with the release: each guess of a password costs
 what one does here, about 0.1 s.
