@@ -16,6 +16,7 @@ const questions = {
   protobuf: async () => (await import('./protobuf.js')).protobuf(),
   pg: async () => (await import('./pg/index.js')).pgPool(),
   processes: async () => (await import('./processes/index.js')).processes(),
+  live: async () => (await import('./live/index.js')).live(),
   profile: async () => (await import('./profile.js')).profile()
 }
 
