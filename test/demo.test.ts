@@ -77,6 +77,7 @@ t.test('what keeps the demo from starting is told in one line', async (t) => {
     [[], { DATABASE_URL: 'mysql://bob:secret@localhost/dogs' }, /DATABASE_URL must be like postgres:.+, got 'mysql:\/\/bob:\*\*\*@localhost\/dogs'/],
     [[], { DATABASE_URL: `postgres://bob:secret@127.0.0.1:${nobodys}/dogs` }, new RegExp(`no PostgreSQL listens at 127.0.0.1:${nobodys}; `)],
     [[], { PORT: String(taken) }, new RegExp(`port ${taken} of 127.0.0.1 is taken; `)],
+    [[], { HOST: '192.0.2.1' }, /HOST 192\.0\.2\.1 is no address of this machine/],
     [[], { PORT: '3000x' }, /PORT must be a number from 0 to 65535, got '3000x'/],
     [['--smoke'], { TMPDIR: join(locked, 'nowhere') }, /the embedded PostgreSQL did not start: .+nowhere/],
     [['--smok'], {}, /Unknown option '--smok'/],
@@ -99,6 +100,8 @@ t.test('the demo makes a little traffic, and at Ctrl-C stops and leaves nothing 
   const server = Number(readFileSync(join(folder, 'postmaster.pid'), 'utf8').split('\n', 1)[0])
   t.ok(alive(server))
   const address = await demo.address()
+  t.equal(demo.out.split('\n')[0], `${address}/metrics/live is the live page, as soon as the service listens`, 'what to look at is said first')
+  t.match(await (await fetch(`${address}/metrics/live`)).text(), '<h2 id="wrong-title">What is wrong now</h2>')
   const front = await fetch(address)
   t.equal(front.headers.get('content-type'), 'text/html; charset=utf-8')
   t.match(await front.text(), '<a href="/metrics">')
@@ -116,6 +119,7 @@ t.test('with --workers, each page is of all processes, and one that is killed ta
   await chmod(files, 0o755)
   const demo = new Demo(['--workers', '3'], { PORT: '0', TMPDIR: files })
   const address = await demo.address()
+  t.match(demo.out, `${address}/metrics/live is the live page`)
   // A connection of its own for each request, so that each process has some.
   const walks = async () => await Promise.all(Array.from({ length: 30 }, async () => {
     const [response] = await once(get(`${address}/walks/start`, { agent: false }), 'response')

@@ -1,9 +1,9 @@
 import cluster from 'node:cluster'
 import { parseArgs } from 'node:util'
 import { StartError, reasonOf } from './errors.js'
-import { requireFree } from './listen.js'
+import { addressOf, portToBe } from './listen.js'
 import { startPostgres } from './postgres.js'
-import { readSettings } from './settings.js'
+import { readSettings, type Settings } from './settings.js'
 import { Shutdown } from './shutdown.js'
 
 const USAGE = `Usage: main.js [option]
@@ -53,11 +53,11 @@ async function main (): Promise<boolean> {
     process.stdout.write(USAGE)
     return true
   }
-  const settings = readSettings(process.env)
+  let settings = readSettings(process.env)
   if (settings.databaseUrl === undefined && (mode.migrate || mode.serve)) throw new StartError('--migrate and --serve need DATABASE_URL')
   // A process of several shares its port.
   const listens = !mode.smoke && !mode.migrate && !cluster.isWorker
-  if (listens && settings.port !== undefined) await requireFree(settings.host, settings.port)
+  if (listens) settings = await announce(settings, !mode.serve)
 
   const url = settings.databaseUrl ?? await startOwnPostgres()
   // Loading TypeORM takes most of a second; what is wrong so far was told before.
@@ -66,6 +66,14 @@ async function main (): Promise<boolean> {
   if (mode.serve) return serve(url, settings, shutdown)
   if (mode.workers !== undefined) return runWorkers(mode.workers, url, settings, shutdown)
   return mode.smoke ? runSmoke(url, settings, shutdown) : runDemo(url, settings, shutdown)
+}
+
+/** Says early that a port cannot be had, and first where there will be something to look at. */
+async function announce (settings: Settings, isDemo: boolean): Promise<Settings> {
+  const port = await portToBe(settings)
+  if (!isDemo) return settings
+  process.stdout.write(`${addressOf({ address: settings.host, port })}/metrics/live is the live page, as soon as the service listens\n\n`)
+  return settings.port === undefined ? { ...settings, firstPort: port } : { ...settings, port }
 }
 
 async function startOwnPostgres (): Promise<string> {

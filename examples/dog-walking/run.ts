@@ -37,10 +37,10 @@ export async function runWorkers (count: number, url: string, settings: Settings
 }
 
 /** One round through every page, on a port of its own. */
-export const runSmoke: Run = async (url, { host }, shutdown) => {
+export const runSmoke: Run = async (url, settings, shutdown) => {
   const dataSource = await connect(url, shutdown)
   await prepare(dataSource, true)
-  const address = await startService(url, dataSource, { host, port: 0 }, shutdown, { level: 'error' })
+  const address = await startService(url, dataSource, { ...settings, port: 0 }, shutdown, { level: 'error' })
   const moved = await smoke(address)
   say(`\nOne round through every page moved:\n\n${moved.join('\n')}\n\nsmoke: ok`)
   return true
@@ -75,7 +75,7 @@ async function prepare (dataSource: DataSource, seeds: boolean): Promise<void> {
 }
 
 async function startService (
-  url: string, dataSource: DataSource, { host, port }: Pick<Settings, 'host' | 'port'>, shutdown: Shutdown, logger: FastifyServerOptions['logger']
+  url: string, dataSource: DataSource, settings: Settings, shutdown: Shutdown, logger: FastifyServerOptions['logger']
 ): Promise<string> {
   const statusPool = connectStatusPool(url)
   shutdown.add(() => statusPool.end())
@@ -85,7 +85,7 @@ async function startService (
     await app.close()
     clearTimeout(cut)
   })
-  const address = await listen(app, host, port)
+  const address = await listen(app, settings)
   say(`listening on ${address}`)
   return address
 }

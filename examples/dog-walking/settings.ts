@@ -4,15 +4,19 @@ import { StartError } from './errors.js'
 export interface Settings {
   /** HOST. Default: 127.0.0.1. */
   readonly host: string
-  /** PORT, 0 for any free one; undefined to take 3000 or the next free one. */
+  /** PORT, 0 for any free one; undefined to take the first one that is free. */
   readonly port: number | undefined
+  /** Where the search for a free one begins. */
+  readonly firstPort: number
   /** DATABASE_URL; undefined for a PostgreSQL of the demo's own. */
   readonly databaseUrl: string | undefined
 }
 
+const FIRST_PORT = 3000
+
 /** @throws StartError for a value of no use */
 export function readSettings ({ HOST, PORT, DATABASE_URL }: NodeJS.ProcessEnv): Settings {
-  return { host: HOST || '127.0.0.1', port: PORT ? readPort(PORT) : undefined, databaseUrl: DATABASE_URL ? readDatabaseUrl(DATABASE_URL) : undefined }
+  return { host: HOST || '127.0.0.1', port: PORT ? readPort(PORT) : undefined, firstPort: FIRST_PORT, databaseUrl: DATABASE_URL ? readDatabaseUrl(DATABASE_URL) : undefined }
 }
 
 function readPort (text: string): number {

@@ -2,7 +2,7 @@ import cluster, { type Worker } from 'node:cluster'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { StartError } from './errors.js'
-import { nextFreePort } from './listen.js'
+import { addressOf, nextFreePort } from './listen.js'
 import type { Settings } from './settings.js'
 import type { Shutdown } from './shutdown.js'
 
@@ -13,9 +13,9 @@ import type { Shutdown } from './shutdown.js'
  * @returns the address to open
  * @throws StartError when one of them ends before all listen
  */
-export async function startWorkers (count: number, url: string, { host, port }: Settings, shutdown: Shutdown): Promise<string> {
+export async function startWorkers (count: number, url: string, { host, port, firstPort }: Settings, shutdown: Shutdown): Promise<string> {
   cluster.setupPrimary({ args: ['--serve'] })
-  const env = { HOST: host, PORT: String(port ?? await nextFreePort(host)), DATABASE_URL: url, FASTIFY_PROMETHEUS_PROCESSES: process.env['FASTIFY_PROMETHEUS_PROCESSES'] ?? '1' }
+  const env = { HOST: host, PORT: String(port ?? await nextFreePort(host, firstPort)), DATABASE_URL: url, FASTIFY_PROMETHEUS_PROCESSES: process.env['FASTIFY_PROMETHEUS_PROCESSES'] ?? '1' }
   const replace = () => { if (!shutdown.begun) cluster.fork(env) }
   shutdown.add(async () => {
     cluster.off('exit', replace)
@@ -25,7 +25,7 @@ export async function startWorkers (count: number, url: string, { host, port }: 
   const addresses = await Promise.all(workers.map(listening))
   cluster.on('exit', replace)
   const address = addresses[0] as AddressInfo
-  return `http://${host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host}:${address.port}`
+  return addressOf({ address: host, port: address.port })
 }
 
 async function listening (worker: Worker): Promise<AddressInfo> {

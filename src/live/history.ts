@@ -34,6 +34,8 @@ export const MOST_LINES = 1100
 /** What happened between two moments. */
 export class Step {
   readonly seconds: number
+  /** The step itself, where this one looks back farther. */
+  own: Step = this
   readonly #sample: number
   readonly #range: number
   readonly #then: (flow: Flow) => Counted
@@ -212,12 +214,18 @@ export class History {
       if (unseen > Math.max(longest, GAP_STEPS * step)) return this.#put(range, wall, undefined)
       const lasted = mono - (this.#began[range] as number)
       if (lasted < step - EARLY) return false
-      return this.#put(range, wall, range === 0 ? this.over(WINDOW) : new Step(lasted / SECOND, sample, range, (flow) => this.#bases[range]?.get(flow) ?? NOTHING))
+      return this.#put(range, wall, range === 0 ? this.#finest() : new Step(lasted / SECOND, sample, range, (flow) => this.#bases[range]?.get(flow) ?? NOTHING))
     })
     if (unseen > longest) this.#forgetAll()
     for (const [range, hasEnded] of ended.entries()) if (hasEnded || isFirst) this.#begin(range)
     this.#check(mono)
     return ended
+  }
+
+  #finest (): Step {
+    const step = this.over(WINDOW)
+    step.own = this.over(0)
+    return step
   }
 
   /** What happened in the last so many milliseconds, or since the history began; at least since the sample before. */

@@ -83,7 +83,7 @@ export class Own {
 
 /** A line for each bucket: how many observations came into it. */
 function drawBuckets (chart: Chart, flow: Flow, bounds: readonly number[]): void {
-  for (const [bucket, name] of [...bounds.map(String), '+Inf'].entries()) chart.line(name, (step) => step.grown(flow)?.buckets[bucket])
+  for (const [bucket, name] of [...bounds.map(String), '+Inf'].entries()) chart.line(name, ({ own }) => own.grown(flow)?.buckets[bucket])
 }
 
 /** The label values of a series; of one without labels, its type says enough. */

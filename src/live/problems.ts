@@ -1,4 +1,4 @@
-import { percent, seconds, whole } from './words.js'
+import { counted, percent, seconds } from './words.js'
 import type { Connections } from './database.js'
 import type { Flow } from './flow.js'
 import type { Step } from './history.js'
@@ -68,8 +68,8 @@ export class Problems {
     tell('http-latency', '', latency(facts, minute))
     tell('http-requests-hanging', '', hanging(facts))
     tell('event-loop-lag', '', lag(facts.loop))
-    tell('series-dropped', '', growing(minute.grown(facts.dropped)?.count, (count) => `${count} writes went to the overflow series of a metric: it has as many label sets as maxSeries allows.`, 'Find the metric and the label with the most values: metrics_series_dropped_total names the metric.'))
-    tell('instrumentation-errors', '', growing(minute.grown(facts.instrumentationErrors)?.count, (count) => `${count} errors of instrumentation in the last minute: numbers may be missing.`, 'Read the first error of each source in the log, a warning with its stack.'))
+    tell('series-dropped', '', growing(minute.grown(facts.dropped)?.count, (count) => `${counted(count, 'write')} went to the overflow series of a metric: it has as many label sets as maxSeries allows.`, 'Find the metric and the label with the most values: metrics_series_dropped_total names the metric.'))
+    tell('instrumentation-errors', '', growing(minute.grown(facts.instrumentationErrors)?.count, (count) => `${counted(count, 'error')} of instrumentation in the last minute: numbers may be missing.`, 'Read the first error of each source in the log, a warning with its stack.'))
     this.#since = since
     return problems.sort((a, b) => Number(b.severity === 'critical') - Number(a.severity === 'critical'))
   }
@@ -90,9 +90,9 @@ export class Problems {
 function * ofDatabase ({ alias, used, max, pending, oldestQuery, migrationsPending, connectionErrors, timeouts, queries, queryErrors, expectedErrors }: Connections, isDown: boolean, minute: Step): Generator<readonly [string, Found | undefined]> {
   const lately = minute.grown(connectionErrors)?.count ?? 0
   if (isDown) {
-    yield ['database-down', { severity: 'critical', text: `The database ${alias} cannot be reached: ${lately} connections failed in the last minute, and no query has succeeded since.`, first: 'From where the service runs, try pg_isready and psql with the address that the service has.' }]
+    yield ['database-down', { severity: 'critical', text: `The database ${alias} cannot be reached: ${counted(lately, 'connection')} failed in the last minute, and no query has succeeded since.`, first: 'From where the service runs, try pg_isready and psql with the address that the service has.' }]
   } else if (lately > 0) {
-    yield ['database-connection-errors', { severity: 'warning', text: `${lately} connections to the database ${alias} failed or were lost in the last minute.`, first: 'Look at the type of the errors, and whether one process or all of them have them.' }]
+    yield ['database-connection-errors', { severity: 'warning', text: `${counted(lately, 'connection')} to the database ${alias} failed or ${lately === 1 ? 'was' : 'were'} lost in the last minute.`, first: 'Look at the type of the errors, and whether one process or all of them have them.' }]
   }
   const answered = minute.grown(queries)?.count ?? 0
   const wrong = (minute.grown(queryErrors)?.count ?? 0) - (minute.grown(expectedErrors)?.count ?? 0)
@@ -104,16 +104,16 @@ function * ofDatabase ({ alias, used, max, pending, oldestQuery, migrationsPendi
   }
   const gaveUp = minute.grown(timeouts)?.count ?? 0
   if (gaveUp > 0) {
-    yield ['database-pool-acquire-timeouts', { severity: 'critical', text: `${gaveUp} requests for a connection of the pool ${alias} gave up in the last minute.`, first: 'If a query is old, end who blocks it; if none is, a client may never be released.' }]
+    yield ['database-pool-acquire-timeouts', { severity: 'critical', text: `${counted(gaveUp, 'request')} for a connection of the pool ${alias} gave up in the last minute.`, first: 'If a query is old, end who blocks it; if none is, a client may never be released.' }]
   }
   const most = max.value ?? Infinity
   const [waiting, taken] = [pending.value ?? 0, used.value ?? 0]
   if (waiting > 0 && taken >= most) {
-    yield ['database-pool-near-exhaustion', { severity: 'warning', text: `All ${whole(most)} connections of the pool ${alias} are in use, and ${whole(waiting)} requests wait for one.`, first: 'See whether a query is old: then it is a lock or a slow query, else a leak or load.' }]
+    yield ['database-pool-near-exhaustion', { severity: 'warning', text: `The pool ${alias} has ${counted(most, 'connection')}, all in use, and ${counted(waiting, 'request')} waiting for one.`, first: 'See whether a query is old: then it is a lock or a slow query, else a leak or load.' }]
   }
   const missing = migrationsPending.value ?? 0
   if (missing > 0) {
-    yield ['migrations-unapplied', { severity: 'warning', text: `The database ${alias} lacks ${whole(missing)} migrations of the code that runs.`, first: 'Read the log of the migration, and run it.' }]
+    yield ['migrations-unapplied', { severity: 'warning', text: `The database ${alias} lacks ${counted(missing, 'migration')} of the code that runs.`, first: 'Read the log of the migration, and run it.' }]
   }
 }
 

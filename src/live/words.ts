@@ -10,7 +10,9 @@ export function seconds (time: number): string {
   return time < 7200 ? `${Math.round(time / 60)} min` : `${Math.round(time / 3600)} h`
 }
 
-/** A count, which may be an average of several processes. */
-export function whole (count: number): string {
-  return String(Math.round(count))
+/** So many of something, whose count may be an average of several processes: '1 connection', '3 connections'. */
+export function counted (count: number, what: string): string {
+  const whole = Math.round(count)
+  const [noun = '', ...rest] = what.split(' ')
+  return [whole, whole === 1 ? noun : `${noun}s`, ...rest].join(' ')
 }

@@ -1,9 +1,9 @@
 import { Registry, Gauge as PromGauge } from 'prom-client'
 import t from 'tap'
-import { Counter, Histogram, type LiveNumbers } from '../../src/index.js'
+import { Counter, Histogram, type LiveNumbers, type LiveOptions } from '../../src/index.js'
 import { openBrowser } from '../support/browser.js'
 import { service } from '../support/http.js'
-import { chart, isTooWide, legend, look, numberIn, numbersCome } from '../support/live-page.js'
+import { chart, isTooWide, legend, look, numberIn, numbersCome, until } from '../support/live-page.js'
 import type { Page } from '../support/page.js'
 import { startService } from '../support/service.js'
 
@@ -173,6 +173,19 @@ t.test('in a browser', { timeout: 120_000 }, async (t) => {
       await fetch(`${url}/dogs`)
       await page.locator('#routes tbody').getByText('/dogs').waitFor()
       t.equal(await page.locator('#connection').innerText(), 'live')
+    })
+  })
+
+  await t.test('events that are refused, on a page whose own address has a password: it asks for the JSON', async (t) => {
+    const guard: LiveOptions['onRequest'] = async ({ url, headers }, reply) => {
+      if (headers.authorization !== `Basic ${btoa('dogs:secret')}`) return await reply.code(401).header('www-authenticate', 'Basic').send()
+      if (url.includes('/events')) return await reply.code(503).send()
+    }
+    const { url } = await service(t, { options: { live: { onRequest: guard } } })
+    await look(t, browser, `${url.replace('//', '//dogs:secret@')}/metrics/live`, { expected: /status of 503/ }, async (page) => {
+      await numbersCome(page)
+      await until('the state', async () => await page.locator('#connection').innerText(), (text) => text === 'asking every 5 s')
+      t.notMatch(await page.content(), 'secret')
     })
   })
 })

@@ -55,10 +55,10 @@ const sick: Array<[id: string, severity: string, text: RegExp, make: (service: S
   ['database-connection-errors', 'warning', /^3 connections to the database default failed /, ({ error }) => { error('db_connection_errors_total', 'ECONNRESET', 3) }],
   ['database-query-errors', 'critical', /^25 % of the queries of default failed /, ({ error, query }) => { error('db_query_errors_total', 'undefined_table', 5); query(20) }],
   ['database-queries-hanging', 'critical', /^A query of default has been under way for 61 s\.$/, ({ set }) => { set('db_query_oldest_seconds', DATABASE, 61) }],
-  ['database-pool-near-exhaustion', 'warning', /^All 10 connections of the pool default are in use, and 4 requests wait /, ({ set }) => { set('db_pool_connections', { ...DATABASE, state: 'used' }, 10); set('db_pool_pending_requests', DATABASE, 4) }],
+  ['database-pool-near-exhaustion', 'warning', /^The pool default has 10 connections, all in use, and 4 requests waiting for one\.$/, ({ set }) => { set('db_pool_connections', { ...DATABASE, state: 'used' }, 10); set('db_pool_pending_requests', DATABASE, 4) }],
   ['database-pool-acquire-timeouts', 'critical', /^2 requests for a connection of the pool default gave up /, ({ registry }) => { metric('db_pool_acquire_timeouts_total', { registry }).inc(DATABASE, 2) }],
   ['migrations-unapplied', 'warning', /^The database default lacks 2 migrations /, ({ registry }) => { metric('db_migrations_pending', { registry }).set({ alias: 'default' }, 2) }],
-  ['instrumentation-errors', 'warning', /^1 errors? of instrumentation/, ({ registry }) => { metric('metrics_instrumentation_errors_total', { registry }).inc({ source: 'http' }) }],
+  ['instrumentation-errors', 'warning', /^1 error of instrumentation/, ({ registry }) => { metric('metrics_instrumentation_errors_total', { registry }).inc({ source: 'http' }) }],
   ['series-dropped', 'warning', /^9 writes went to the overflow series/, ({ registry }) => {
     const dropped = metric('metrics_series_dropped_total', { registry })
     dropped.addCallback(() => dropped.inc({ metric: 'walks_total' }, 9))
