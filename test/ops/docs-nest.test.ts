@@ -188,9 +188,10 @@ await app.close()
 `)
   const metrics = new Page(printed)
   const seconds = (name: string, route: string) => metrics.sum(`http_${name}_duration_seconds_sum`, { route: `/dogs/${route}` })
-  t.ok(seconds('handler', 'guarded') >= 0.06)
-  t.ok(seconds('request', 'plain') >= 0.06)
-  t.ok(seconds('request', 'plain') - seconds('handler', 'plain') >= 0.06)
+  t.ok(seconds('handler', 'guarded') >= 0.06, `${seconds('handler', 'guarded')}`)
+  t.ok(seconds('request', 'plain') >= 0.06, `${seconds('request', 'plain')}`)
+  // A handler may end after its request, so one cannot be taken from the other.
+  t.ok(seconds('handler', 'plain') < 0.05, `${seconds('handler', 'plain')}`)
 })
 
 t.test('exceptions: the statuses and types that the table says', async (t) => {
