@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks'
 
 /** Milliseconds between two samples, at least: while somebody looks, and while nobody does. */
 export const WATCHED = 2000
-export const UNWATCHED = 5000
+export const UNWATCHED = 10_000
 /** The same where several processes answer as one: each of them asks all others, and is asked at most once a second. */
 export const UNWATCHED_TOGETHER = 15_000
 const UNWATCHED_EACH = 1000
