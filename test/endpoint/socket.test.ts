@@ -1,13 +1,15 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, readdir, stat, writeFile } from 'node:fs/promises'
+import { link, mkdir, readdir, stat, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import fastify from 'fastify'
 import { Registry } from 'prom-client'
 import t from 'tap'
+import { beside, takePath } from '../../src/endpoint/socket.js'
 import { metricsPlugin, metricsServer } from '../../src/index.js'
 import { temporaryFolder } from '../support/temporary-folder.js'
 
@@ -65,6 +67,39 @@ t.test('one that a killed process has left is replaced, whoever are there at onc
   t.match(await page(socket), 'metrics_exposition')
   await taken[0]?.close()
   t.same(await readdir(folder), [])
+})
+
+t.test('of many who find one that a killed process has left, one takes its path, however they meet', async (t) => {
+  const folder = await temporaryFolder(t, 's')
+  const left = join(folder, 'left.sock')
+  const child: ChildProcess = fork(fileURLToPath(new URL('socket.js', import.meta.url)), [left])
+  await once(child, 'message')
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+  const winners: number[] = []
+  for (let round = 0; round < 100; round++) {
+    const path = join(folder, `${round}.sock`)
+    await link(left, path)
+    const all = await Promise.all(Array.from({ length: 8 }, async () => {
+      const draft = beside(path)
+      const server = createServer().listen(draft)
+      await once(server, 'listening')
+      return { server, hasPath: await takePath(draft, path) }
+    }))
+    winners.push(all.filter(({ hasPath }) => hasPath).length)
+    for (const { server } of all) server.close()
+  }
+  t.same([...new Set(winners)], [1])
+  t.same((await readdir(folder)).filter((file) => file.endsWith('.lock')), [])
+
+  const path = join(folder, 'locked.sock')
+  await link(left, path)
+  await mkdir(`${path}.lock`)
+  const draft = beside(path)
+  const server = createServer().listen(draft)
+  t.teardown(() => server.close())
+  await once(server, 'listening')
+  t.ok(await takePath(draft, path), 'a lock that a killed process has left holds nobody up for long')
 })
 
 t.test('what is no socket is left alone, and what cannot be one is refused', async (t) => {
