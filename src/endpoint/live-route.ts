@@ -3,7 +3,7 @@ import { gzip } from 'node:zlib'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { takesGzip } from '../exposition/index.js'
 import { RANGES, Viewers, assets, type Asset, type Live, type Range, type View } from '../live/index.js'
-import { routeOf } from './route.js'
+import { addVary, routeOf } from './route.js'
 import type { RouteSettings } from './settings.js'
 
 const compress = promisify(gzip)
@@ -62,10 +62,8 @@ export function serveLive (fastify: FastifyInstance, settings: RouteSettings, li
     const key = JSON.stringify(view)
     const answer = answers.get(key) ?? { text: JSON.stringify(live.whole(view)), compressed: undefined }
     if (answers.size < MOST_ANSWERS) answers.set(key, answer)
-    reply.headers({ ...COMMON, 'cache-control': 'no-store', vary: 'accept-encoding' }).type('application/json; charset=utf-8')
-    if (!takesGzip(request.raw.headers['accept-encoding'] as string | undefined)) return await reply.send(answer.text)
-    answer.compressed ??= compress(answer.text)
-    return await reply.header('content-encoding', 'gzip').send(await answer.compressed)
+    reply.headers({ ...COMMON, 'cache-control': 'no-store' }).type('application/json; charset=utf-8')
+    return await sendText(request, reply, answer.text, async () => await (answer.compressed ??= compress(answer.text)))
   })
   serve(`${path}/events`, async (request, reply) => {
     const view = viewOf(request)
@@ -81,9 +79,15 @@ export function serveLive (fastify: FastifyInstance, settings: RouteSettings, li
 
 async function sendAsset (request: FastifyRequest, reply: FastifyReply, { text, gzip, hash }: Asset, type: string): Promise<FastifyReply> {
   // The page asks for it by its hash, so another version has another address.
-  reply.headers({ ...COMMON, 'cache-control': 'private, max-age=31536000, immutable', etag: `"${hash}"`, vary: 'accept-encoding' }).type(type)
-  if (!takesGzip(request.raw.headers['accept-encoding'] as string | undefined)) return await reply.send(text)
-  return await reply.header('content-encoding', 'gzip').send(Buffer.from(gzip, 'base64'))
+  reply.headers({ ...COMMON, 'cache-control': 'private, max-age=31536000, immutable', etag: `"${hash}"` }).type(type)
+  return await sendText(request, reply, text, async () => Buffer.from(gzip, 'base64'))
+}
+
+/** Sends a text, or what it is compressed where the client takes that. */
+async function sendText ({ raw: { headers } }: FastifyRequest, reply: FastifyReply, text: string, compressed: () => Promise<Buffer>): Promise<FastifyReply> {
+  addVary(reply, 'accept-encoding')
+  if (!takesGzip(headers['accept-encoding'] as string | undefined)) return await reply.send(text)
+  return await reply.header('content-encoding', 'gzip').send(await compressed())
 }
 
 async function refuse (reply: FastifyReply, statusCode: number, message: string): Promise<FastifyReply> {

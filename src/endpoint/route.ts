@@ -75,7 +75,8 @@ function quietLevel (log: FastifyBaseLogger): { logLevel?: LogLevel } {
   return warn === undefined || levelVal >= warn ? {} : { logLevel: 'warn' }
 }
 
-function addVary (reply: FastifyReply, names: string): void {
+/** Adds to what other plugins have said. */
+export function addVary (reply: FastifyReply, names: string): void {
   const said = reply.getHeader('vary')
   reply.header('vary', said === undefined ? names : `${String(said)}, ${names}`)
 }

@@ -106,13 +106,12 @@ function rangeOf ({ value, parameters }: Accepted, ranges: readonly Accepted[]):
  */
 function compressionOf (header: string | undefined): Compression | undefined {
   if (header === undefined) return undefined
-  const accepted = acceptedIn(header)
-  const find = (...names: string[]) => accepted.find(({ value }) => names.includes(value))
+  const find = finderIn(header)
   const least = find('identity')?.quality ?? 0
   let best: Accepted | undefined
   let compression: Compression | undefined
   for (const each of COMPRESSIONS) {
-    const found = each === 'gzip' ? find('gzip', 'x-gzip') ?? find('*') : find(each)
+    const found = each === 'gzip' ? gzipIn(find) : find(each)
     if (found === undefined || found.quality === 0 || found.quality < least) continue
     if (best !== undefined && (found.quality < best.quality || (found.quality === best.quality && found.position > best.position))) continue
     best = found
@@ -123,9 +122,19 @@ function compressionOf (header: string | undefined): Compression | undefined {
 
 /** Whether an Accept-Encoding header takes gzip. */
 export function takesGzip (header: string | undefined): boolean {
-  const accepted = acceptedIn(header ?? '')
-  const find = (...names: string[]) => accepted.find(({ value }) => names.includes(value))
-  return ((find('gzip', 'x-gzip') ?? find('*'))?.quality ?? 0) > 0
+  return (gzipIn(finderIn(header ?? ''))?.quality ?? 0) > 0
+}
+
+/** Finds the first element of a header that is one of some names. */
+type Finder = (...names: string[]) => Accepted | undefined
+
+function finderIn (header: string): Finder {
+  const accepted = acceptedIn(header)
+  return (...names) => accepted.find(({ value }) => names.includes(value))
+}
+
+function gzipIn (find: Finder): Accepted | undefined {
+  return find('gzip', 'x-gzip') ?? find('*')
 }
 
 /** The elements of an Accept or Accept-Encoding header. A quality that is no number from 0 to 1 is read as 1. */

@@ -22,8 +22,8 @@ export class Chart {
   readonly #history: History
   readonly #lines: Line[] = []
   readonly #named = new Map<string, Flow | Level>()
-  /** How many series are in the line of all others. */
-  #others = 0
+  /** Whether some series have no line of their own. */
+  hasOthers = false
 
   constructor (history: History, settings: ChartSettings) {
     this.#history = history
@@ -32,11 +32,6 @@ export class Chart {
 
   get isEmpty (): boolean {
     return this.#lines.length === 0
-  }
-
-  /** Whether some series have no line of their own. */
-  get hasOthers (): boolean {
-    return this.#others > 0
   }
 
   /** @param total what a counter has counted until now */
@@ -54,8 +49,8 @@ export class Chart {
 
   /** The level of a name, whose line it makes. Of levels beyond the last there is none: they do not add up. */
   level (name: string, how: 'sum' | 'max' = 'sum'): Level | undefined {
-    if (!this.#named.has(name) && this.#named.size >= MOST_NAMED) {
-      this.#others++
+    if (this.#isBeyond(name)) {
+      this.hasOthers = true
       return undefined
     }
     return this.#of(name, () => this.#history.level(new Level(how)), (chosen, level) => {
@@ -64,15 +59,19 @@ export class Chart {
   }
 
   #of<S extends Flow | Level> (name: string, make: () => S, draw: (name: string, sink: S) => void): S {
-    const isOther = !this.#named.has(name) && this.#named.size >= MOST_NAMED
+    const isOther = this.#isBeyond(name)
     const chosen = isOther ? OTHERS : name
-    if (isOther) this.#others++
+    if (isOther) this.hasOthers = true
     const known = this.#named.get(chosen)
     if (known !== undefined) return known as S
     const made = make()
     this.#named.set(chosen, made)
     draw(chosen, made)
     return made
+  }
+
+  #isBeyond (name: string): boolean {
+    return !this.#named.has(name) && this.#named.size >= MOST_NAMED
   }
 
   shown (range: number, places: readonly number[]): Shown {

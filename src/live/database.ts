@@ -4,6 +4,7 @@ import type { History, Step } from './history.js'
 import { present, type LabelValues, type Tap } from './intake.js'
 import { Level } from './level.js'
 import type { SummaryItem } from './shape.js'
+import { summaryItem } from './summary.js'
 
 /** Aliases of databases that are told apart; more are one together. */
 const MOST_ALIASES = 8
@@ -102,12 +103,11 @@ export class Databases {
   }
 
   summary (minute: Step): SummaryItem[] {
-    const pools = [...this.#aliases.values()].filter(({ max }) => max.value !== undefined).map(({ alias, used, max }): SummaryItem => ({
-      id: `pool.${alias}`, title: this.#aliases.size === 1 ? 'Pool in use' : `Pool ${alias}`, unit: 'number', value: used.value ?? null, max: max.value ?? null
-    }))
+    const pools = [...this.#aliases.values()].filter(({ max }) => max.value !== undefined).map(({ alias, used, max }) =>
+      summaryItem(`pool.${alias}`, this.#aliases.size === 1 ? 'Pool in use' : `Pool ${alias}`, 'number', used.value, max.value))
     const flows = [...this.#aliases.values()].flatMap(({ queries }) => minute.rate(queries) ?? [])
     if (flows.length === 0) return pools
-    return [{ id: 'queries', title: 'Queries', unit: 'per second', value: flows.reduce((sum, rate) => sum + rate, 0), max: null }, ...pools]
+    return [summaryItem('queries', 'Queries', 'per second', flows.reduce((sum, rate) => sum + rate, 0)), ...pools]
   }
 
   of ({ alias = '' }: LabelValues): Connections {

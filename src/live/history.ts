@@ -137,19 +137,9 @@ class Times {
     return this.#times[at] as number
   }
 
-  get last (): number | undefined {
-    return this.#size === 0 ? undefined : this.#times[(this.#next - 1 + this.#times.length) % this.#times.length]
-  }
-
   shift (milliseconds: number): void {
     for (let i = 0; i < this.#times.length; i++) (this.#times[i] as number) += milliseconds
   }
-}
-
-/** A moment that later ones are compared with. */
-interface Checkpoint {
-  /** Of a clock that nobody sets, in milliseconds. */
-  readonly at: number
 }
 
 /** The numbers of the last day, coarser the older they are, in a fixed amount of memory. */
@@ -158,7 +148,8 @@ export class History {
   readonly #flows: Flow[] = []
   readonly #levels: Level[] = []
   readonly #times = RANGES.map(({ steps }) => new Times(steps))
-  readonly #checkpoints: Checkpoint[] = []
+  /** The moments that later ones are compared with, by a clock that nobody sets. */
+  readonly #checkpoints: number[] = []
   /** What each flow had counted when the step of a coarser range began. */
   readonly #bases = RANGES.map(() => new Map<Flow, Counted>())
   readonly #began: number[] = RANGES.map(() => NaN)
@@ -233,10 +224,10 @@ export class History {
     const at = this.#mono
     let chosen = 0
     for (let i = 0; i < this.#checkpoints.length; i++) {
-      const checkpoint = this.#checkpoints[i] as Checkpoint
-      if (checkpoint.at < at && checkpoint.at <= at - milliseconds + EARLY) chosen = i
+      const checkpoint = this.#checkpoints[i] as number
+      if (checkpoint < at && checkpoint <= at - milliseconds + EARLY) chosen = i
     }
-    const then = this.#checkpoints[chosen]?.at ?? at
+    const then = this.#checkpoints[chosen] ?? at
     return new Step(Math.max(at - then, 1) / SECOND, this.#sample, 0, (flow) => flow.marks[chosen] ?? NOTHING)
   }
 
@@ -276,15 +267,13 @@ export class History {
 
   /** Keeps each sample of the last ten seconds, and of the last minute one in ten seconds. */
   #check (mono: number): void {
-    this.#checkpoints.push({ at: mono })
+    this.#checkpoints.push(mono)
     for (const flow of this.#flows) flow.marks.push(flow.counted)
     for (let i = this.#checkpoints.length - 2; i > 0; i--) {
-      const { at } = this.#checkpoints[i] as Checkpoint
-      const before = (this.#checkpoints[i - 1] as Checkpoint).at
-      const after = (this.#checkpoints[i + 1] as Checkpoint).at
+      const [before, at, after] = this.#checkpoints.slice(i - 1, i + 2) as [number, number, number]
       if (mono - at > WINDOW + 2 * SECOND && after - before < WINDOW) this.#forget(i)
     }
-    while (this.#checkpoints.length > 2 && mono - (this.#checkpoints[1] as Checkpoint).at >= MINUTE) this.#forget(0)
+    while (this.#checkpoints.length > 2 && mono - (this.#checkpoints[1] as number) >= MINUTE) this.#forget(0)
   }
 
   #forget (checkpoint: number): void {

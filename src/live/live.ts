@@ -118,7 +118,9 @@ export class Live {
   whole ({ range, route }: View): Shown {
     const index = indexOf(range)
     const { places, times } = this.#history.steps(index)
-    return { version: 1, range, route: route ?? null, ...this.#always(index), times, ...route === undefined || this.#traffic.has(route) ? {} : { leftOut: [unknown(route), ...this.#leftOut] }, charts: this.#charts(route).map((chart) => chart.shown(index, places)) }
+    const always = this.#always(index)
+    const leftOut = route === undefined || this.#traffic.has(route) ? always.leftOut : [unknown(route), ...always.leftOut]
+    return { version: 1, range, route: route ?? null, ...always, leftOut, times, charts: this.#charts(route).map((chart) => chart.shown(index, places)) }
   }
 
   /** What the last sample has added to that. */

@@ -5,6 +5,7 @@ import { present, type Tap } from './intake.js'
 import { Level } from './level.js'
 import { LoopDelay } from './loop-delay.js'
 import type { SummaryItem } from './shape.js'
+import { summaryItem } from './summary.js'
 
 /** Milliseconds: a share of less says nothing. */
 const SHORTEST = 500
@@ -25,7 +26,6 @@ export class Process {
   readonly p99: Level
   /** The share of the time in which the event loop worked, from 0 to 1. */
   readonly utilisation: Level
-  readonly #history: History
   readonly #measured: ReadonlyArray<readonly [Level, () => number]>
   readonly #charts: readonly Chart[]
   readonly #gc: Chart
@@ -41,7 +41,6 @@ export class Process {
   #at = performance.now()
 
   constructor (history: History) {
-    this.#history = history
     const level = (how?: 'max') => history.level(new Level(how))
     const chart = (id: string, title: string, unit: Chart['settings']['unit'], help: string, kind: 'line' | 'area' = 'line', of: 'process' | 'all' = 'process') =>
       new Chart(history, { id: `process.${id}`, section: 'process', title, unit, kind, of, help })
@@ -146,7 +145,10 @@ export class Process {
   }
 
   get summary (): SummaryItem[] {
-    const item = (id: string, title: string, unit: SummaryItem['unit'], { value }: Level): SummaryItem => ({ id, title, unit, value: value ?? null, max: null })
-    return [item('loop', 'Event loop delay', 'seconds', this.longest), item('cpu', 'CPU', 'cores', this.#cpu), item('memory', 'Memory', 'bytes', this.#memory)]
+    return [
+      summaryItem('loop', 'Event loop delay', 'seconds', this.longest.value),
+      summaryItem('cpu', 'CPU', 'cores', this.#cpu.value),
+      summaryItem('memory', 'Memory', 'bytes', this.#memory.value)
+    ]
   }
 }

@@ -4,6 +4,7 @@ import type { History, Step } from './history.js'
 import { present, type LabelValues, type Sink, type Tap } from './intake.js'
 import { Level } from './level.js'
 import type { LeftOut, RouteName, RouteRow, SummaryItem } from './shape.js'
+import { summaryItem } from './summary.js'
 
 /** The routes that have charts from their first request on, and those that get them when somebody chooses them. */
 export const CHARTED = 50
@@ -67,6 +68,12 @@ class Requests {
     return [own, ...status.startsWith('1') ? [] : [this.all], ...isFailure(status) ? [this.failed] : []]
   }
 
+  /** The share of the requests that failed; undefined where there was none. */
+  errors (step: Step): number | undefined {
+    const all = step.grown(this.all)?.count ?? 0
+    return all === 0 ? undefined : (step.grown(this.failed)?.count ?? 0) / all
+  }
+
   cost (cost: keyof typeof DATABASE): Flow {
     const known = this.costs.get(cost)
     if (known !== undefined) return known
@@ -96,7 +103,7 @@ export class Traffic {
   readonly #streams: Chart
   readonly #oldest: Chart
   #charted = 0
-  #leftOut = 0
+  #hasMore = false
 
   constructor (history: History) {
     this.#history = history
@@ -138,36 +145,31 @@ export class Traffic {
   }
 
   summary (minute: Step): SummaryItem[] {
-    const { all, failed, inFlight } = this.service
-    const answered = minute.grown(all)
-    const item = (id: string, title: string, unit: SummaryItem['unit'], value: number | undefined): SummaryItem => ({ id, title, unit, value: value ?? null, max: null })
+    const { all, inFlight } = this.service
     return [
-      item('requests', 'Requests', 'per second', minute.rate(all)),
-      item('errors', 'Errors', 'ratio', answered === undefined || answered.count === 0 ? undefined : (minute.grown(failed)?.count ?? 0) / answered.count),
-      item('p95', 'Latency p95', 'seconds', minute.quantile(all, 0.95)),
-      item('in_flight', 'In flight', 'number', inFlight.seen < 0 ? undefined : inFlight.value)
+      summaryItem('requests', 'Requests', 'per second', minute.rate(all)),
+      summaryItem('errors', 'Errors', 'ratio', this.service.errors(minute)),
+      summaryItem('p95', 'Latency p95', 'seconds', minute.quantile(all, 0.95)),
+      summaryItem('in_flight', 'In flight', 'number', inFlight.value)
     ]
   }
 
   rows (minute: Step): RouteRow[] {
-    const rows = [...this.#routes.values()].map(({ name, requests }): RouteRow => {
-      const answered = minute.grown(requests.all)
-      return {
-        ...name,
-        rate: minute.rate(requests.all) ?? null,
-        errors: answered === undefined || answered.count === 0 ? null : (minute.grown(requests.failed)?.count ?? 0) / answered.count,
-        p50: minute.quantile(requests.all, 0.5) ?? null,
-        p95: minute.quantile(requests.all, 0.95) ?? null,
-        inFlight: requests.inFlight.value ?? null,
-        databaseSeconds: minute.average(requests.costs.get('databaseSeconds')) ?? null,
-        queries: minute.average(requests.costs.get('queries')) ?? null
-      }
-    })
+    const rows = [...this.#routes.values()].map(({ name, requests }): RouteRow => ({
+      ...name,
+      rate: minute.rate(requests.all) ?? null,
+      errors: requests.errors(minute) ?? null,
+      p50: minute.quantile(requests.all, 0.5) ?? null,
+      p95: minute.quantile(requests.all, 0.95) ?? null,
+      inFlight: requests.inFlight.value ?? null,
+      databaseSeconds: minute.average(requests.costs.get('databaseSeconds')) ?? null,
+      queries: minute.average(requests.costs.get('queries')) ?? null
+    }))
     return rows.sort((a, b) => (b.rate ?? 0) - (a.rate ?? 0))
   }
 
   get leftOut (): LeftOut[] {
-    if (this.#leftOut === 0) return []
+    if (!this.#hasMore) return []
     return [{ what: `Routes beyond ${MOST_ROUTES}: their requests are in the numbers of the service.`, where: 'http_request_duration_seconds' }]
   }
 
@@ -176,7 +178,7 @@ export class Traffic {
     const known = this.#routes.get(key)
     if (known !== undefined) return known.requests
     if (this.#routes.size >= MOST_ROUTES) {
-      this.#leftOut++
+      this.#hasMore = true
       return undefined
     }
     const requests = new Requests(this.#history)

@@ -1,7 +1,7 @@
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import pg from 'pg'
 import { Registry } from 'prom-client'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { request } from 'node:http'
@@ -14,7 +14,7 @@ import { metricsPlugin } from '../../src/index.js'
 import { AddLeads1700000000001, Dog, entities } from '../adapters/typeorm-entities.js'
 import { guide } from '../support/guide.js'
 import { freePort, startPostgres } from '../support/postgres.js'
-import { startPrometheus, type Series } from '../support/prometheus.js'
+import { startPrometheus, type Prometheus, type Series } from '../support/prometheus.js'
 
 /*
  * A service with all that django-prometheus knows, the opt-in metrics included, and a Prometheus with the rules. The page of a real django-prometheus says
@@ -61,11 +61,7 @@ t.test('every series of django-prometheus is there under its name, with its labe
   const app = await startDjangoLike(registry)
   t.teardown(() => app.close())
   const url = await app.listen({ port: 0, host: '127.0.0.1' })
-  const prometheus = await startPrometheus(t, {
-    global: { scrape_interval: '2s', evaluation_interval: '1s' },
-    rule_files: [rules],
-    scrape_configs: [{ job_name: 'fastify', static_configs: [{ targets: [url.slice('http://'.length)] }] }]
-  })
+  const prometheus = await startWithRules(t, url, '2s')
   if (prometheus === undefined) return
 
   const dog = await dataSource.manager.save(Object.assign(new Dog(), { name: 'Pixel' }))
@@ -79,10 +75,7 @@ t.test('every series of django-prometheus is there under its name, with its labe
   await fetch(url, { method: 'POST', body: 'twelve bytes' })
   await fetch(url, { method: 'PROPFIND' })
   // A client that leaves.
-  const asked = request(`${url}/slow`).on('error', () => {}).end()
-  const [reply] = await once(app.server, 'slow') as [FastifyReply]
-  asked.destroy()
-  await once(reply.raw, 'close')
+  await askAndLeave(app, url)
 
   await prometheus.scraped()
   await prometheus.evaluated()
@@ -136,18 +129,11 @@ t.test('an admin is routes like any other, and a client that left changes the sh
   app.get('/admin', async () => 'admin')
   app.get('/admin/resources/:resourceId', async () => 'dogs')
   const url = await app.listen({ port: 0, host: '127.0.0.1' })
-  const prometheus = await startPrometheus(t, {
-    global: { scrape_interval: '1s', evaluation_interval: '1s' },
-    rule_files: [rules],
-    scrape_configs: [{ job_name: 'fastify', static_configs: [{ targets: [url.slice('http://'.length)] }] }]
-  })
+  const prometheus = await startWithRules(t, url, '1s')
   if (prometheus === undefined) return
   const ask = async (...paths: string[]) => { for (const path of paths) await (await fetch(url + path)).arrayBuffer() }
   await ask('/', '/', '/', '/', '/objection', '/nowhere', '/admin', '/admin/resources/dogs')
-  const asked = request(`${url}/slow`).on('error', () => {}).end()
-  const [reply] = await once(app.server, 'slow') as [FastifyReply]
-  asked.destroy()
-  await once(reply.raw, 'close')
+  await askAndLeave(app, url)
   await prometheus.scraped()
   await prometheus.evaluated()
 
@@ -176,3 +162,20 @@ t.test('an admin is routes like any other, and a client that left changes the sh
   }
   t.equal(await prometheus.value(`sum(${series}{status=~"4.*", status!="499"}) / sum(${series})`), await share('status=~"4.*"', '200'), 'without 499 the share is the old one')
 })
+
+/** Starts a Prometheus that scrapes a service, with the rules. */
+async function startWithRules (t: Test, url: string, interval: string): Promise<Prometheus | undefined> {
+  return await startPrometheus(t, {
+    global: { scrape_interval: interval, evaluation_interval: '1s' },
+    rule_files: [rules],
+    scrape_configs: [{ job_name: 'fastify', static_configs: [{ targets: [url.slice('http://'.length)] }] }]
+  })
+}
+
+/** A client that leaves before it is answered. */
+async function askAndLeave (app: FastifyInstance, url: string): Promise<void> {
+  const asked = request(`${url}/slow`).on('error', () => {}).end()
+  const [reply] = await once(app.server, 'slow') as [FastifyReply]
+  asked.destroy()
+  await once(reply.raw, 'close')
+}
