@@ -113,9 +113,9 @@ t.test('SIGKILL loses what was counted since the last write, and no more', async
   await slow.tell('count 100')
   await slow.signal('SIGKILL')
   t.equal(valueOf(await page(), WALKS), 5, 'what a page has shown stays')
-  const before = await written(dir)
   await fast.tell('count 1000')
-  while (await written(dir) < before + 1000) await sleep(5)
+  // What the slow one had may move into the ledger meanwhile.
+  while (await written(dir) < 1000) await sleep(5)
   await fast.signal('SIGKILL')
   t.equal(valueOf(await page(), WALKS), 1005, 'what was written stays, though nobody has looked')
   t.match(await page(), 'metrics_processes{state="ended"} 2\n')
