@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { watch } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
@@ -26,7 +27,10 @@ export interface Nginx {
   readonly port: number
   /** The lines of its error log so far. */
   readonly errors: readonly string[]
-  /** The lines of its access log so far; nginx writes one before it is done with a request. */
+  /**
+   * The lines of its access log for the requests so far. nginx answers before it writes a line, and writes the lines in
+   * the order of the requests: so it is asked for one thing more, whose line is the last and is left out.
+   */
   accesses (): Promise<string[]>
   /** Puts another htpasswd in the place of the one there is. */
   setHtpasswd (text: string): Promise<void>
@@ -53,10 +57,16 @@ export async function startNginx (t: Test, { conf, htpasswd, upstreamPort }: Ngi
     ['pid /tmp/nginx.pid;', `pid ${folder}/nginx.pid;`],
     ...TEMPORARY.map((name): [string, string] => [`${name}_temp_path /tmp/${name};`, `${name}_temp_path ${folder}/${name};`])
   ]))
+  const url = `http://127.0.0.1:${running?.port}`
+  let asked = 0
   return running && {
     ...running,
-    url: `http://127.0.0.1:${running.port}`,
-    accesses: async () => (await readFile(log, 'utf8')).split('\n').filter((line) => line !== ''),
+    url,
+    accesses: async () => {
+      const last = `/until-here-${++asked}`
+      await (await fetch(url + last)).text()
+      return (await linesUntil(log, last)).filter((line) => !line.includes('/until-here-'))
+    },
     setHtpasswd: (text) => writeFile(passwords, text)
   }
 }
@@ -70,6 +80,21 @@ export async function startProxy (t: Test, servers: (port: number) => string): P
   const folder = await temporaryFolder(t, 'nginx')
   const paths = TEMPORARY.map((name) => `${name}_temp_path ${folder}/${name};`).join('\n')
   return await runNginx(t, folder, (port) => `pid ${folder}/nginx.pid;\nerror_log stderr warn;\nevents {}\nhttp {\n${paths}\naccess_log off;\n${servers(port)}\n}\n`)
+}
+
+/** The lines of a file, once one of them has a text. */
+async function linesUntil (file: string, text: string): Promise<string[]> {
+  const watcher = watch(file)
+  try {
+    while (true) {
+      const changed = once(watcher, 'change')
+      const lines = (await readFile(file, 'utf8')).split('\n').slice(0, -1)
+      if (lines.some((line) => line.includes(text))) return lines
+      await changed
+    }
+  } finally {
+    watcher.close()
+  }
 }
 
 async function runNginx (t: Test, folder: string, conf: (port: number) => string): Promise<Pick<Nginx, 'port' | 'errors'> | undefined> {
