@@ -18,6 +18,20 @@ async function page (socketPath: string, path = '/metrics'): Promise<string> {
   return await text(response)
 }
 
+/** A process that serves metrics on a socket, until it is killed. */
+async function serving (socket: string): Promise<ChildProcess> {
+  const child = fork(fileURLToPath(new URL('socket.js', import.meta.url)), [socket])
+  await once(child, 'message')
+  return child
+}
+
+/** Puts a socket there that a killed process has left. */
+async function leave (socket: string): Promise<void> {
+  const child = await serving(socket)
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+}
+
 t.test('a page on a Unix socket, of the plugin and of metricsServer', async (t) => {
   const folder = await temporaryFolder(t, 's')
   const app = fastify()
@@ -53,8 +67,7 @@ t.test('each process of several has a socket of its own, with the first number t
 t.test('one that a killed process has left is replaced, whoever are there at once; one that is answered is not', async (t) => {
   const folder = await temporaryFolder(t, 's')
   const socket = join(folder, 'app.sock')
-  const child: ChildProcess = fork(fileURLToPath(new URL('socket.js', import.meta.url)), [socket])
-  await once(child, 'message')
+  const child = await serving(socket)
   await t.rejects(metricsServer({ registry: new Registry(), socket }), { code: 'FP_ERR_PORT_TAKEN', message: /another process listens on the socket .*app\.sock; end it, give 'socket' another path, or put \{n\} into the path/ })
   t.match(await page(socket), 'metrics_exposition', 'it is still there')
   child.kill('SIGKILL')
@@ -72,10 +85,7 @@ t.test('one that a killed process has left is replaced, whoever are there at onc
 t.test('of many who find one that a killed process has left, one takes its path, however they meet', async (t) => {
   const folder = await temporaryFolder(t, 's')
   const left = join(folder, 'left.sock')
-  const child: ChildProcess = fork(fileURLToPath(new URL('socket.js', import.meta.url)), [left])
-  await once(child, 'message')
-  child.kill('SIGKILL')
-  await once(child, 'exit')
+  await leave(left)
   const winners: number[] = []
   for (let round = 0; round < 100; round++) {
     const path = join(folder, `${round}.sock`)
@@ -90,16 +100,34 @@ t.test('of many who find one that a killed process has left, one takes its path,
     for (const { server } of all) server.close()
   }
   t.same([...new Set(winners)], [1])
-  t.same((await readdir(folder)).filter((file) => file.endsWith('.lock')), [])
+  t.same((await readdir(folder)).filter((file) => /sock\./.test(file)), [], 'nothing is left beside the paths')
+})
 
-  const path = join(folder, 'locked.sock')
-  await link(left, path)
-  await mkdir(`${path}.lock`)
-  const draft = beside(path)
-  const server = createServer().listen(draft)
-  t.teardown(() => server.close())
-  await once(server, 'listening')
-  t.ok(await takePath(draft, path), 'a lock that a killed process has left holds nobody up for long')
+t.test('whenever a process that replaces one is killed, the next one takes the path', async (t) => {
+  const folder = await temporaryFolder(t, 's')
+  const left = join(folder, 'left.sock')
+  await leave(left)
+  let calls = 0
+  for (let isUp = false; !isUp;) {
+    calls++
+    const socket = join(folder, `${calls}.sock`)
+    await link(left, socket)
+    // The second may find what the first has left half done.
+    const ends = []
+    for (let i = 0; i < 2; i++) {
+      const child = fork(fileURLToPath(new URL('socket.js', import.meta.url)), [socket, String(calls)])
+      const [message] = await Promise.race([once(child, 'message'), once(child, 'exit').then(() => ['killed'])])
+      child.kill('SIGKILL')
+      if (child.signalCode === null) await once(child, 'exit')
+      ends.push(message)
+    }
+    isUp = ends[0] === 'up'
+    const server = await metricsServer({ registry: new Registry(), socket })
+    t.equal(server.socket, socket)
+    t.match(await page(socket), 'metrics_exposition', `${calls} calls: ${ends}`)
+    await server.close()
+  }
+  t.ok(calls > 6, `${calls} calls`)
 })
 
 t.test('what is no socket is left alone, and what cannot be one is refused', async (t) => {
