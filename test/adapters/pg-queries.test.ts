@@ -1,5 +1,5 @@
 import t from 'tap'
-import pg, { type Pool, type PoolClient } from 'pg'
+import pg, { type Pool, type PoolClient, type QueryConfig } from 'pg'
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams'
 import Cursor from 'pg-cursor'
 import QueryStream from 'pg-query-stream'
@@ -157,8 +157,9 @@ t.test('a query that fails is counted once, with its kind of error', async (t) =
 })
 
 t.test('a read timeout is an error of its class, and what comes later is not counted', async (t) => {
-  const { pool, registry } = observedPool(t, server, { query_timeout: 50 })
-  await t.rejects(pool.query('SELECT pg_sleep(0.2)'), { message: 'Query read timeout' })
+  const { pool, registry } = observedPool(t, server)
+  const impatient: QueryConfig & { query_timeout: number } = { text: 'SELECT pg_sleep(0.2)', query_timeout: 50 }
+  await t.rejects(pool.query(impatient), { message: 'Query read timeout' })
   await pool.query('SELECT pg_sleep(0)')
   t.same(await samplesOf(registry, 'db_query_errors_total'), { Error: 1 })
   t.same(await samplesOf(registry, 'db_query_duration_seconds'), { select: 2 })

@@ -107,7 +107,7 @@ t.test('what a hook of a scope registered earlier answers is under its route, an
 
 t.test('timeouts: of the handler an answer, of the connection none at all', async (t) => {
   const { app, port, page } = await service(t, {
-    server: { connectionTimeout: 60 },
+    server: { connectionTimeout: 300 },
     routes: (app) => {
       app.get('/handler-timeout', { handlerTimeout: 20 }, async () => new Promise(() => {}))
       app.get('/connection-timeout', async () => new Promise(() => {}))

@@ -62,7 +62,7 @@ const scenes: Record<string, Scene> = {
     },
     ends: ['200 incomplete']
   },
-  'the connection times out': { request: get, server: { connectionTimeout: 40 }, ends: ['444 incomplete'] },
+  'the connection times out': { request: get, server: { connectionTimeout: 200 }, ends: ['444 incomplete'] },
   'a stream fails after its headers': {
     request: get,
     handler: (request) => {
@@ -111,7 +111,7 @@ const scenes: Record<string, Scene> = {
   },
   'the upload does not come in time': {
     request: upload('Content-Length: 100', 'ab'),
-    server: { requestTimeout: 40, http: { connectionsCheckingInterval: 20, headersTimeout: 30 } } as FastifyServerOptions,
+    server: { requestTimeout: 200, http: { connectionsCheckingInterval: 20, headersTimeout: 150 } } as FastifyServerOptions,
     ends: ['408']
   },
   'a refusal of the application is what the client was told': {
