@@ -7,7 +7,7 @@ import fastify, { type FastifyInstance } from 'fastify'
 import { Registry } from 'prom-client'
 import t, { type Test } from 'tap'
 import { metricsPlugin } from '../../src/index.js'
-import { temporaryFolder } from '../support/temporary-folder.js'
+import { removeFolder, temporaryFolder } from '../support/temporary-folder.js'
 import { valueOf } from './fleet.js'
 
 /*
@@ -89,7 +89,7 @@ t.test('a directory that is removed while everything runs is made again, and not
   const one = await start(t, dir)
   const two = await start(t, dir)
   t.equal(valueOf(await one.page(), WALKS), 2)
-  await rm(dir, { recursive: true, maxRetries: 20, retryDelay: 5 })
+  await removeFolder(dir)
   t.equal(valueOf(await one.page(), WALKS), 1, 'itself, meanwhile')
   const isWhole = (page: string) => valueOf(page, WALKS) === 2 && page.includes('metrics_processes{state="live"} 2\n')
   while (!isWhole(await one.page()) || !isWhole(await two.page())) await sleep(20)

@@ -8,6 +8,15 @@ import { join } from 'node:path'
  */
 export async function temporaryFolder (t: { teardown: (fn: () => unknown) => void }, what: string): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), `fastify-prometheus-${what}-`))
-  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  t.teardown(() => removeFolder(folder))
   return folder
+}
+
+/**
+ * Removes a folder in which somebody may be writing: a member of many processes whose application has closed writes what
+ * changes until its process ends, and does not come back where the folder is gone. A file that comes between reading the
+ * folder and removing it is no failure, but one more look.
+ */
+export async function removeFolder (folder: string): Promise<void> {
+  await rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 20 })
 }
