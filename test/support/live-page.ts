@@ -135,3 +135,8 @@ export function numberIn (text: string): number {
 export async function isTooWide (page: Page): Promise<boolean> {
   return await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth)
 }
+
+/** What the page says is wrong, but for an event loop that is late: a busy machine makes it so. */
+export function problems (page: Page): Locator {
+  return page.locator('[data-problem]:not([data-problem^="event-loop-lag"])')
+}
