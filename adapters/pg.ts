@@ -3,7 +3,6 @@ import { witnessed } from '../src/instrumentation/index.js'
 import { MetricsError } from '../src/validation/errors.js'
 import { holds } from '../src/validation/given.js'
 import type { ClientClass, Pool } from './pg/driver.js'
-import { showClients } from './pg/gauges.js'
 import { instrument, observationOf, observedClient } from './pg/instrument.js'
 import { describeTarget } from './pg/mistaken.js'
 import { Recorder } from './pg/recorder.js'
@@ -69,7 +68,7 @@ export function instrumentPg<T extends PgLike> (pg: T, options: PgOptions = {}):
   }
   // Made now, so that a conflict in the registry is thrown here and not when a pool is made.
   const recorder = new Recorder(scope)
-  showClients(scope, recorder)
+  recorder.show(() => true)
   return observedModule(pg, scope, recorder)
 }
 
@@ -78,7 +77,7 @@ function observedModule<T extends PgLike> (pg: T, scope: DatabaseScope, recorder
     try {
       if (isPool(pool) && observationOf(pool) === undefined) instrument(pool, scope)
     } catch (error) {
-      recorder.trouble.report('pg', error)
+      recorder.report(error)
     }
   })
   const { Client } = pg as { Client?: ClientClass }

@@ -38,7 +38,7 @@ export function instrument (pool: Pool, scope: DatabaseScope): () => void {
       clients.observeConnected(client)
       if (!isOnlyRemoved) connections.acquired(client)
     } catch (error) {
-      recorder.trouble.report('pg', error)
+      recorder.report(error)
     }
   }
   const released = (_error: unknown, client: Client): void => { connections.released(client) }
@@ -52,7 +52,7 @@ export function instrument (pool: Pool, scope: DatabaseScope): () => void {
     }),
     // Never 'error': a listener for it would keep an error from crashing a process that crashes without us.
     keepListening(pool, [['acquire', acquired], ['release', released], [errorMonitor, lost]]),
-    showPool(new WeakRef(pool), scope, recorder),
+    showPool(new WeakRef(pool), recorder),
     () => { acquiring.restore() }
   ]
 
@@ -98,7 +98,7 @@ class Acquiring {
   }
 
   failed (wait: Activity, error: unknown): void {
-    if (this.recorder.acquireFailed(wait, error)) this.#expectLate()
+    if (this.recorder.waitFailed(wait, error)) this.#expectLate()
   }
 
   restore (): void {
@@ -130,7 +130,7 @@ function observeAcquire (acquiring: Acquiring, pool: Pool, connect: Method, args
     args[0] = function (this: unknown, ...results: unknown[]) {
       if (results[0]) acquiring.failed(wait, results[0])
       else acquiring.succeeded(wait, results[1])
-      return recorder.handOut(caller, callback as Method, this, results)
+      return recorder.onBehalfOf(caller, () => Reflect.apply(callback, this, results) as unknown)
     }
   }
   let connecting
