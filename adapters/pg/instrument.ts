@@ -1,7 +1,7 @@
 import { errorMonitor } from 'node:events'
 import type { Activity } from '../../src/database/activity.js'
-import type { DatabaseScope } from '../../src/database/metrics.js'
-import { originalOf, overlayMethod, shadow, shadowMethod, witnessed } from '../../src/instrumentation/index.js'
+import { DATABASE_DEFAULTS, type DatabaseScope } from '../../src/database/metrics.js'
+import { Observed, originalOf, overlayMethod, shadow, shadowMethod, witnessed } from '../../src/instrumentation/index.js'
 import { Clients } from './client.js'
 import { Connections } from './connections.js'
 import { isThenable, type Client, type ClientClass, type Method, type Pool } from './driver.js'
@@ -9,20 +9,8 @@ import { showPool } from './gauges.js'
 import { keepListening } from './listeners.js'
 import { Recorder } from './recorder.js'
 
-/** The observation of one pool: the options in force and the undo. */
-export interface Observation {
-  readonly scope: DatabaseScope
-  readonly undo: () => void
-}
-
-const SCOPE = Symbol.for('fastify-prometheus.pg.scope')
-const UNDO = Symbol.for('fastify-prometheus.pg.undo')
-
-/** The observation of a pool, by any copy of this package; undefined when the pool is not observed. */
-export function observationOf (pool: Pool): Observation | undefined {
-  const { [SCOPE]: scope, [UNDO]: undo } = pool as { [SCOPE]?: DatabaseScope, [UNDO]?: () => void }
-  return undo === undefined ? undefined : { scope: scope ?? {}, undo }
-}
+/** The pools that are observed. */
+export const observedPools = new Observed<DatabaseScope>('pg.pool', 'a pool', DATABASE_DEFAULTS)
 
 /** Observes a pool that is not observed yet. @returns a function that ends the observation */
 export function instrument (pool: Pool, scope: DatabaseScope): () => void {
@@ -56,17 +44,11 @@ export function instrument (pool: Pool, scope: DatabaseScope): () => void {
     () => { acquiring.restore() }
   ]
 
-  const undo = () => {
-    if (!recorder.active) return
+  return observedPools.add(pool, scope, () => {
     recorder.active = false
     for (const restore of restores) restore()
     connections.restore()
-    Reflect.deleteProperty(pool, SCOPE)
-    Reflect.deleteProperty(pool, UNDO)
-  }
-  Object.defineProperty(pool, SCOPE, { value: scope, configurable: true })
-  Object.defineProperty(pool, UNDO, { value: undo, configurable: true })
-  return undo
+  })
 }
 
 /** Gives an observed class for clients that are made without a pool. */

@@ -1,9 +1,10 @@
-import { differingOptions, readDatabaseScope, warnOfOtherOptions, type DatabaseScope } from '../../src/database/metrics.js'
-import { SCOPE_OPTIONS, shadowMethod, Trouble, type Method } from '../../src/instrumentation/index.js'
+import { DATABASE_DEFAULTS, readDatabaseScope, type DatabaseScope } from '../../src/database/metrics.js'
+import { Observed, SCOPE_OPTIONS, shadowMethod, Trouble, type Method } from '../../src/instrumentation/index.js'
 import { MetricsError, invalidOption } from '../../src/validation/errors.js'
 import { readKnown } from '../../src/validation/given.js'
 import { databaseSpellings } from '../../src/validation/spellings.js'
 import { instrumentPool, type PgPoolLike } from '../pg.js'
+import { observedPools } from '../pg/instrument.js'
 import { describeTarget } from '../pg/mistaken.js'
 import { MigrationGauges } from './migrations.js'
 import type { ModelTarget } from './models.js'
@@ -22,9 +23,9 @@ export interface InstrumentDataSourceOptions extends DatabaseScope {
   count?: ModelOpsOptions['count']
 }
 
-const INSTRUMENTED = Symbol.for('fastify-prometheus.data-source')
-/** The undo that instrumentPool leaves on a pool. */
-const POOL_UNDO = Symbol.for('fastify-prometheus.pg.undo')
+/** The function by which a data source's migrations are read again. */
+const REFRESH = Symbol.for('fastify-prometheus.typeorm.refresh')
+const observedDataSources = new Observed<Options>('typeorm.data-source', 'a data source', { ...DATABASE_DEFAULTS, migrations: true, count: 'committed' })
 /** Databases whose connections come from pools of `pg`. */
 const POOLED = new Set(['postgres', 'cockroachdb'])
 
@@ -50,10 +51,7 @@ export function instrumentDataSource (dataSource: DataSourceLike, options: Instr
     throw new MetricsError('FP_ERR_INVALID_TARGET', `instrumentDataSource needs a TypeORM DataSource, got ${describeTarget(dataSource)}`)
   }
   const asked = readOptions(options)
-  const inForce = instrumentationOf(dataSource)
-  if (inForce === undefined) return new Instrumentation(dataSource, asked).undo
-  const differing = [...differingOptions(asked.scope, inForce.options.scope), ...differingOwn(asked, inForce.options)]
-  return warnOfOtherOptions('instrumentDataSource', 'a data source', differing) ? () => {} : inForce.undo
+  return observedDataSources.again('instrumentDataSource', dataSource, asked) ?? new Instrumentation(dataSource, asked).undo
 }
 
 /**
@@ -62,19 +60,18 @@ export function instrumentDataSource (dataSource: DataSourceLike, options: Instr
  * @throws MetricsError FP_ERR_INVALID_TARGET for a data source that is not instrumented
  */
 export async function refreshMigrations (dataSource: DataSourceLike): Promise<void> {
-  const instrumentation = isDataSource(dataSource) ? instrumentationOf(dataSource) : undefined
-  if (instrumentation === undefined) {
+  const refresh = isDataSource(dataSource) ? (dataSource as { [REFRESH]?: () => Promise<void> })[REFRESH] : undefined
+  if (refresh === undefined) {
     const got = isDataSource(dataSource) ? 'one that it was not: call instrumentDataSource(dataSource) first' : describeTarget(dataSource)
     throw new MetricsError('FP_ERR_INVALID_TARGET', `refreshMigrations needs a data source that instrumentDataSource was given, got ${got}`)
   }
-  await instrumentation.refresh()
+  await refresh()
 }
 
 /** The instrumentation of one data source. */
 class Instrumentation {
   /** Restores everything. */
-  readonly undo = (): void => { this.#undo() }
-  readonly options: Options
+  readonly undo: () => void
   readonly #dataSource: DataSourceLike
   /** The subscriber that counts models. */
   readonly #operations: ModelOpsSubscriber | undefined
@@ -87,14 +84,13 @@ class Instrumentation {
   #initializing = false
 
   constructor (dataSource: DataSourceLike, options: Options) {
-    const { scope, migrations = true, models, count } = options
+    const { migrations = true, models, count, ...scope } = options
     const { type } = dataSource.options
     const { alias = 'default', registry, prefix, maxSeries } = scope
-    const operations = models === undefined ? undefined : modelOpsSubscriber(models, { registry, prefix, maxSeries, count })
+    const operations = models === undefined ? undefined : modelOpsSubscriber([...models], { registry, prefix, maxSeries, count })
     const [unknown] = operations !== undefined && dataSource.isInitialized ? claimsOf(operations)?.unknown(dataSource) ?? [] : []
     if (unknown !== undefined) throw unknown
 
-    this.options = options
     this.#dataSource = dataSource
     this.#trouble = new Trouble(scope)
     this.#operations = operations
@@ -109,7 +105,8 @@ class Instrumentation {
       shadowMethod(dataSource, 'runMigrations', (runMigrations) => followedBy(runMigrations, refresh, refresh)),
       shadowMethod(dataSource, 'undoLastMigration', (undoLastMigration) => followedBy(undoLastMigration, refresh, refresh))
     ]
-    Object.defineProperty(dataSource, INSTRUMENTED, { value: this, configurable: true })
+    Object.defineProperty(dataSource, REFRESH, { value: () => this.refresh(), configurable: true })
+    this.undo = observedDataSources.add(dataSource, options, () => { this.#end() })
     if (dataSource.isInitialized) {
       this.#learn()
       this.refresh().catch(() => {})
@@ -131,7 +128,7 @@ class Instrumentation {
       this.#dataSource.driver,
       (pool, replica) => {
         // The application undoes a pool that it instrumented itself.
-        if (POOL_UNDO in pool) return () => {}
+        if (observedPools.has(pool)) return () => {}
         return instrumentPool(pool, { ...scope, alias: replica === undefined ? alias : `${alias}-replica-${replica + 1}` })
       },
       (error) => { this.#trouble.report('typeorm pools', error) }
@@ -165,14 +162,13 @@ class Instrumentation {
     }
   }
 
-  #undo (): void {
-    if (!this.#active) return
+  #end (): void {
     this.#active = false
     for (const restore of this.#restores) restore()
     this.#pools?.undo()
     this.#observation?.undo()
     this.#migrations?.remove()
-    Reflect.deleteProperty(this.#dataSource, INSTRUMENTED)
+    Reflect.deleteProperty(this.#dataSource, REFRESH)
   }
 }
 
@@ -195,10 +191,10 @@ function runThen<R> (more: void | Promise<void>, then: () => R): R | Promise<R> 
   return more instanceof Promise ? more.then(then) : then()
 }
 
-interface Options {
-  scope: DatabaseScope
+interface Options extends DatabaseScope {
   migrations: boolean | undefined
-  models: ModelTarget | readonly ModelTarget[] | undefined
+  /** A set, for which the order of the models is no difference. */
+  models: ReadonlySet<ModelTarget> | undefined
   count: ModelOpsOptions['count']
 }
 
@@ -209,26 +205,6 @@ function readOptions (given: unknown): Options {
   const { migrations, models, count, ...scope } = options
   if (migrations !== undefined && typeof migrations !== 'boolean') throw invalidOption('instrumentDataSource', 'migrations', 'true or false', migrations)
   // modelOpsSubscriber checks its own options.
-  return { scope: readDatabaseScope('instrumentDataSource', scope), migrations, models: models as Options['models'], count: count as Options['count'] }
-}
-
-/**
- * The names of the given options that differ from those in force. Only options that no other adapter has are compared
- * here.
- */
-function differingOwn ({ migrations, models, count }: Options, inForce: Options): string[] {
-  const names: string[] = []
-  if (migrations !== undefined && migrations !== (inForce.migrations ?? true)) names.push('migrations')
-  if (models !== undefined && !areSame(models, inForce.models)) names.push('models')
-  if (count !== undefined && count !== (inForce.count ?? 'committed')) names.push('count')
-  return names
-}
-
-function areSame (asked: unknown, inForce: unknown): boolean {
-  const [some, others] = [asked, inForce].map((models) => Array.isArray(models) ? models as unknown[] : [models]) as [unknown[], unknown[]]
-  return some.length === others.length && some.every((model) => others.includes(model))
-}
-
-function instrumentationOf (dataSource: DataSourceLike): Instrumentation | undefined {
-  return (dataSource as { [INSTRUMENTED]?: Instrumentation })[INSTRUMENTED]
+  const all = models as InstrumentDataSourceOptions['models']
+  return { ...readDatabaseScope('instrumentDataSource', scope), migrations, models: all === undefined ? undefined : new Set([all].flat()), count: count as Options['count'] }
 }

@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util'
 import { metric, type Scope } from '../catalogue.js'
 import { QueryExemplars, OpenList, SCOPE_OPTIONS, readScope } from '../instrumentation/index.js'
 import { DEFAULT_MAX_SERIES, defaultRegistry, type Counter, type CounterChild, type HistogramChild, type Labels } from '../metrics/index.js'
@@ -37,32 +36,8 @@ export function readDatabaseScope (owner: string, given: unknown = {}): Database
   return { alias, buckets, ...readScope(owner, options) }
 }
 
-/**
- * The names of the given options that differ from those in force on a target that is observed already.
- * @param given the options from readDatabaseScope
- */
-export function differingOptions (given: DatabaseScope, inForce: DatabaseScope): string[] {
-  return OPTIONS.filter((name) => {
-    const [asked, there] = [given[name], inForce[name] ?? DEFAULTS[name]]
-    return asked !== undefined && asked !== there && !(typeof asked === 'object' && name !== 'registry' && isDeepStrictEqual(asked, there))
-  })
-}
-
-/**
- * Warns that a call does nothing because its target is observed already with other options. The process warning
- * FP_WARN_OBSERVED_ALREADY has only the names of these options.
- * @param owner the public function that was called
- * @param what the kind of the target, 'a pool'
- * @returns whether it has warned
- */
-export function warnOfOtherOptions (owner: string, what: string, differing: readonly string[]): boolean {
-  if (differing.length === 0) return false
-  process.emitWarning(`fastify-prometheus: ${owner} was called for ${what} that is observed already, with other options (${differing.join(', ')}): ` +
-    'the first call counts, and this one does nothing; undo the first before, or leave one of them out', { code: 'FP_WARN_OBSERVED_ALREADY' })
-  return true
-}
-
-const DEFAULTS: DatabaseScope = { alias: 'default', registry: defaultRegistry, prefix: '', maxSeries: DEFAULT_MAX_SERIES, nativeHistograms: false, exemplars: true }
+/** What an option of a database adapter is that was not given. */
+export const DATABASE_DEFAULTS: DatabaseScope = { alias: 'default', registry: defaultRegistry, prefix: '', maxSeries: DEFAULT_MAX_SERIES, nativeHistograms: false, exemplars: true }
 
 function areBuckets (value: unknown): value is readonly number[] {
   return Array.isArray(value) && value.length > 0 && [...value].every((bound, i, bounds) => {
