@@ -1,10 +1,6 @@
-import { DATABASE_DEFAULTS, readDatabaseScope, type DatabaseScope } from '../src/database/metrics.js'
-import { Observed, witnessed } from '../src/instrumentation/index.js'
-import { MetricsError } from '../src/validation/errors.js'
-import { holds } from '../src/validation/given.js'
+import { DATABASE_DEFAULTS, type DatabaseScope, describeTarget, holds, MetricsError, Observed, readDatabaseScope, witnessed } from '../src/adapter.js'
 import type { ClientClass, Pool } from './pg/driver.js'
 import { instrument, observedClient, observedPools } from './pg/instrument.js'
-import { describeTarget } from './pg/mistaken.js'
 import { Recorder } from './pg/recorder.js'
 
 /** A pool of pg or pg-pool, known by its shape; pg-promise's `db.$pool` is one. */

@@ -1,4 +1,4 @@
-import { overlayMethod } from '../../src/instrumentation/index.js'
+import { overlayMethod } from '../../src/adapter.js'
 import type { Connections } from './connections.js'
 import { isThenable, type Client, type ClientClass, type Method } from './driver.js'
 import { observeQuery } from './query.js'

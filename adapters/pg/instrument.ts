@@ -1,7 +1,5 @@
 import { errorMonitor } from 'node:events'
-import type { Activity } from '../../src/database/activity.js'
-import { DATABASE_DEFAULTS, type DatabaseScope } from '../../src/database/metrics.js'
-import { Observed, originalOf, overlayMethod, shadow, shadowMethod, witnessed } from '../../src/instrumentation/index.js'
+import { type Activity, DATABASE_DEFAULTS, type DatabaseScope, Observed, originalOf, overlayMethod, shadow, shadowMethod, witnessed } from '../../src/adapter.js'
 import { Clients } from './client.js'
 import { Connections } from './connections.js'
 import { isThenable, type Client, type ClientClass, type Method, type Pool } from './driver.js'

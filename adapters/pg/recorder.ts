@@ -1,6 +1,4 @@
-import { DatabaseRecorder, type Query } from '../../src/database/recorder.js'
-import type { DatabaseScope } from '../../src/database/metrics.js'
-import type { Activity } from '../../src/database/activity.js'
+import { type Activity, DatabaseRecorder, type DatabaseScope, type Query } from '../../src/adapter.js'
 import type { Client, Submittable } from './driver.js'
 
 /** pg-pool's message when a caller has waited in its queue until the timeout (pg-pool/index.js, connect). */

@@ -1,5 +1,4 @@
-import type { Query } from '../../src/database/recorder.js'
-import { disguised, shadow } from '../../src/instrumentation/index.js'
+import { disguised, type Query, shadow } from '../../src/adapter.js'
 import type { Method, Submittable } from './driver.js'
 import type { Recorder } from './recorder.js'
 

@@ -1,5 +1,6 @@
 // The parts that every observer uses, the adapters included.
 export { SCOPE_OPTIONS, readMetrics, readRegistries, readScope } from './scope.js'
+export { describeTarget } from './target.js'
 export { Trouble } from './trouble.js'
 export { disguised, originalOf, overlayMethod, shadow, shadowMethod, witnessed, type Method } from './shadow.js'
 export { Observed } from './observed.js'

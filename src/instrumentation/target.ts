@@ -1,4 +1,4 @@
-import { show } from '../../src/validation/errors.js'
+import { show } from '../validation/errors.js'
 
 /** The kinds of values that a caller may pass by mistake: how to know each by its shape, and what to advise. */
 const KINDS: ReadonlyArray<readonly [is: (value: Shape) => boolean, advice: string]> = [
