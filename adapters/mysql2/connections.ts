@@ -1,10 +1,10 @@
 import { errorMonitor } from 'node:events'
 import { Activity, overlayMethod, type DatabaseRecorder } from '../../src/adapter.js'
-import type { Connection } from './driver.js'
+import type { Connection, Method } from './driver.js'
 import { Statements } from './statements.js'
 
 /** The methods that end a connection. `_realEnd` is how a pool ends its own. */
-const ENDS = ['_realEnd', 'destroy', 'close'] as const
+const ENDS = ['_realEnd', 'destroy', 'close']
 /** Both send a statement: the second takes the place of the first once the connection is closed. */
 const SENDS = ['addCommand', '_addCommandClosedState'] as const
 
@@ -37,6 +37,8 @@ export class Connections {
     this.#open.add(watched)
     const began = recorder.now()
     const statements = new Statements(recorder, connection)
+    // The `end` of a pool's connection releases it.
+    const isPooled = connection._pool !== undefined
     let isOpen = connection.authorized
     if (isOpen) recorder.connectionOpened()
 
@@ -47,7 +49,7 @@ export class Connections {
     const failed = (error: unknown) => {
       statements.failed(error)
       // A connection that is lost in a statement, or in use, is the error of whoever uses it.
-      if (!isOpen || (connection._pool !== undefined && watched.list === undefined && !watched.closed)) recorder.connectionFailed(error)
+      if (!isOpen || (isPooled && watched.list === undefined && !watched.closed)) recorder.connectionFailed(error)
     }
     const closed = () => {
       if (isOpen) this.#closed(watched)
@@ -62,9 +64,10 @@ export class Connections {
       ...SENDS.map((name) => overlayMethod(connection, name, (under) => function (...args) {
         return recorder.active ? statements.send(this, under[name], args) : Reflect.apply(under[name], this, args)
       })),
-      ...ENDS.map((name) => overlayMethod(connection, name, (under) => (...args) => {
-        if (isOpen && recorder.active) this.#closed(watched)
-        return Reflect.apply(under[name], connection, args)
+      ...[...ENDS, ...isPooled ? [] : ['end']].map((name) => overlayMethod(connection, name, (under) => (...args) => {
+        this.#used(watched)
+        if (isOpen) this.#closed(watched)
+        return Reflect.apply(under[name] as Method, connection, args)
       })),
       overlayMethod(connection, 'release', (under) => (...args) => {
         this.#used(watched)

@@ -40,10 +40,11 @@ export interface Cluster extends EventEmitter {
   readonly _nodes: Readonly<Record<string, { readonly pool: Pool }>>
 }
 
-/** What addCommand is given: a statement has `sql`, the preparation of one has `query`. */
+/** What addCommand is given: a statement has `sql`, or what was prepared for it; the preparation of one has `query`. */
 export interface Command extends EventEmitter {
   readonly sql?: unknown
   readonly query?: unknown
+  readonly statement?: { readonly query?: unknown }
   onResult?: Method | undefined
 }
 

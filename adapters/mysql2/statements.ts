@@ -35,7 +35,8 @@ export class Statements {
 
   #watch (command: Command): Statement | undefined {
     try {
-      const { sql, query } = command
+      const { query, statement } = command
+      const sql = command.sql ?? statement?.query
       if (typeof sql === 'string') return this.#execute(command, sql)
       return typeof query === 'string' ? this.#prepare(command, query) : undefined
     } catch (error) {
