@@ -204,6 +204,27 @@ export class DatabaseRecorder {
     })
   }
 
+  /**
+   * A statement has run, and nothing else could run meanwhile: so it never was under way for anybody.
+   * @param began when it began
+   */
+  ran (operation: Operation, began: number, rows?: number): void {
+    try {
+      this.#took(operation, began)
+      if (rows !== undefined) this.metrics.countRows(operation, rows)
+    } catch (error) {
+      this.report(error)
+    }
+  }
+
+  /** A statement that ran alone, as those of ran(), has failed. */
+  ranInVain (operation: Operation, began: number, reason: unknown): void {
+    this.record(() => {
+      this.#took(operation, began)
+      this.metrics.queryFailed(driverErrorTypeOf(reason))
+    })
+  }
+
   /** Rows of a query that are counted apart from its end, such as those of a cursor. */
   countRows (query: Query, count: number): void {
     this.record(() => this.metrics.countRows(query.operation, count))
@@ -236,6 +257,12 @@ export class DatabaseRecorder {
     } catch (error) {
       this.report(error)
     }
+  }
+
+  #took (operation: Operation, began: number): void {
+    const seconds = secondsBetween(began, performance.now())
+    addQuery(currentUsage(), seconds)
+    this.metrics.query(operation, seconds, this.metrics.exemplar())
   }
 
   #ended (query: Query, at: number): void {
