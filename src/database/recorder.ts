@@ -243,8 +243,10 @@ export class DatabaseRecorder {
       if (idle !== undefined) gauges.showConnections('idle', idle)
       if (used !== undefined) gauges.showConnections('used', used)
       if (max !== undefined) gauges.showSum('db_pool_connections_max', max)
-      if (pending !== undefined) gauges.showSum('db_pool_pending_requests', pending)
-      this.metrics.showPool(gauges)
+      if (pending !== undefined) {
+        gauges.showSum('db_pool_pending_requests', pending)
+        this.metrics.showPool(gauges)
+      }
     }
     this.metrics.showQueries(gauges)
     return () => { gauges.end() }
