@@ -22,6 +22,13 @@ export const databaseSpellings = spellings({
   'durationBuckets histogramBuckets': "write 'buckets' here"
 })
 
+/** Options of instrumentCache. */
+export const cacheSpellings = spellings({
+  ...SCOPE,
+  'name cacheName cache alias store label': "write 'backend' here",
+  'durationBuckets histogramBuckets': "write 'buckets' here"
+})
+
 /** Options of modelOpsSubscriber. */
 export const modelSpellings = spellings({ ...SCOPE, 'alias name': 'models have no alias; their label is the model', 'models entities': 'write the models as the first argument' })
 
