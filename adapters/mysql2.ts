@@ -1,6 +1,7 @@
-import { DATABASE_DEFAULTS, DatabaseRecorder, MetricsError, Observed, describeTarget, holds, overlayMethod, readDatabaseScope, type DatabaseScope } from '../src/adapter.js'
+import { DATABASE_DEFAULTS, DatabaseRecorder, MetricsError, Observed, describeTarget, holds, readDatabaseScope, type DatabaseScope } from '../src/adapter.js'
+import { observeCluster } from './mysql2/cluster.js'
 import { Connections } from './mysql2/connections.js'
-import type { Cluster, Connection, Pool } from './mysql2/driver.js'
+import { coreOf, isCluster, isPool, type Cluster, type Connection, type Pool } from './mysql2/driver.js'
 import { observePool } from './mysql2/pool.js'
 
 /**
@@ -26,17 +27,23 @@ const observed = new Observed<DatabaseScope>('mysql2', 'a pool, cluster or conne
 export function instrumentMysql (target: Mysql2Like, options: Mysql2Options = {}): () => void {
   const scope = readDatabaseScope('instrumentMysql', options)
   const core = coreOf(target)
-  if (core === undefined) {
-    throw new MetricsError('FP_ERR_INVALID_TARGET', `instrumentMysql expects a pool, a connection or a pool cluster of mysql2, got ${describeTarget(target)}`)
+  if (core === undefined || isOfPool(core)) {
+    const advice = core === undefined ? adviceOn(target) : 'it is a connection of a pool: pass the pool'
+    throw new MetricsError('FP_ERR_INVALID_TARGET', 'instrumentMysql expects a pool, a connection or a pool cluster of mysql2, ' +
+      `got ${advice === undefined ? describeTarget(target) : `an object; ${advice}`}`)
   }
   return observed.again('instrumentMysql', core, scope) ?? observe(core, scope)
 }
 
-/** Observes a pool, under an alias and a vendor that its data source has. */
+/** Observes a pool, a connection or a cluster, under the alias and the vendor that its data source has. */
 export function observe (core: Pool | Connection | Cluster, scope: DatabaseScope, vendor = 'mysql'): () => void {
-  if (isCluster(core)) return observeCluster(core, scope)
-  const recorder = new DatabaseRecorder(scope, vendor, 'mysql2')
-  const end = isPool(core) ? observePool(core, recorder) : observeConnection(core, recorder)
+  // A cluster has no numbers of its own.
+  const recorder = new DatabaseRecorder(scope, vendor, 'mysql2', !isCluster(core))
+  const end = isCluster(core)
+    ? observeCluster(core, (pool, id) => {
+      return observed.has(pool) ? undefined : observe(pool, { ...scope, alias: `${recorder.alias}-${id}` }, vendor)
+    }, (error) => { recorder.report(error) })
+    : isPool(core) ? observePool(core, recorder) : observeConnection(core, recorder)
   return observed.add(core, scope, () => {
     recorder.active = false
     end()
@@ -45,53 +52,28 @@ export function observe (core: Pool | Connection | Cluster, scope: DatabaseScope
 
 function observeConnection (connection: Connection, recorder: DatabaseRecorder): () => void {
   const connections = new Connections(recorder)
-  const shown = new WeakRef(connection)
-  connections.add(connection)
-  const end = recorder.show(() => shown.deref() !== undefined)
+  connections.add(connection, recorder.now())
+  const end = showConnection(new WeakRef(connection), recorder)
   return () => {
     end()
     connections.restore()
   }
 }
 
-/** A node may be added later. */
-function observeCluster (cluster: Cluster, scope: DatabaseScope): () => void {
-  const undos: Array<() => void> = []
-  const learn = () => {
-    for (const [id, { pool }] of Object.entries(cluster._nodes)) {
-      if (!observed.has(pool)) undos.push(observe(pool, { ...scope, alias: `${scope.alias ?? 'default'}-${id}` }))
-    }
-  }
-  learn()
-  const restore = overlayMethod(cluster, 'add', (under) => function (...args) {
-    const result = Reflect.apply(under.add, this, args)
-    learn()
-    return result
-  })
-  return observed.add(cluster, scope, () => {
-    restore()
-    for (const undo of undos) undo()
-  })
+/** Shows what runs on a connection until it is closed. Nothing here may keep it alive. */
+function showConnection (reference: WeakRef<Connection>, recorder: DatabaseRecorder): () => void {
+  return recorder.show(() => reference.deref()?.stream.destroyed === false)
 }
 
-/** The pool, connection or cluster itself: those of 'mysql2/promise' are wrappers. */
-function coreOf (target: unknown): Pool | Connection | Cluster | undefined {
+/** Its pool is what is observed: else each of its statements would be counted twice. */
+function isOfPool (core: object): boolean {
+  return typeof (core as Partial<Connection>)._pool === 'object' && (core as Partial<Connection>)._pool !== null
+}
+
+function adviceOn (target: unknown): string | undefined {
   if (typeof target !== 'object' || target === null) return undefined
-  const { pool, connection, poolCluster } = target as { pool?: unknown, connection?: unknown, poolCluster?: unknown }
-  return [target, pool, connection, poolCluster].find((each): each is Pool | Connection | Cluster => holds(() => isCluster(each) || isPool(each) || isConnection(each)))
-}
-
-function isPool (value: unknown): value is Pool {
-  const { getConnection, _allConnections, _freeConnections, _connectionQueue } = value as Partial<Pool>
-  return typeof getConnection === 'function' && [_allConnections, _freeConnections, _connectionQueue].every((queue) => typeof queue?.get === 'function')
-}
-
-function isConnection (value: unknown): value is Connection {
-  const { addCommand, stream } = value as Partial<Connection>
-  return typeof addCommand === 'function' && typeof stream?.on === 'function'
-}
-
-function isCluster (value: unknown): value is Cluster {
-  const { add, _nodes } = value as Partial<Cluster>
-  return typeof add === 'function' && typeof _nodes === 'object'
+  const has = (name: string) => holds(() => typeof (target as Record<string, unknown>)[name] === 'function')
+  if (has('then')) return 'it is a promise: await the connection first'
+  if (has('getConnection') || has('addCommand')) return 'what it is made of is known of mysql2 3 only'
+  return undefined
 }

@@ -8,8 +8,10 @@ export class Statements {
   readonly #connection: Connection
   /** Those without a callback. If the connection fails, the driver tells nobody about them. */
   readonly #uncalled = new Set<Statement>()
-  /** The statement that is being prepared, to be executed by the next command. */
-  #preparing: { readonly sql: string, executed: Statement | undefined } | undefined
+  /** The statement without a callback that is on its way to the driver right now. */
+  #sending: Statement | undefined
+  /** What was prepared last, if the command that executes it may follow. */
+  #preparation: { readonly sql: string, readonly statement: Statement } | undefined
 
   constructor (recorder: DatabaseRecorder, connection: Connection) {
     this.#recorder = recorder
@@ -19,25 +21,35 @@ export class Statements {
   /** Passes a command on to the driver, and records it if it is a statement. */
   send (self: unknown, add: Method, args: unknown[]): unknown {
     const command = args[0] as Command | undefined
-    const started = typeof command === 'object' ? this.#watch(command) : undefined
+    const statement = typeof command === 'object' && command !== null ? this.#watch(command) : undefined
     try {
       return Reflect.apply(add, self, args)
     } catch (error) {
-      started?.dropped()
+      statement?.dropped()
       throw error
+    } finally {
+      this.#sending = undefined
     }
   }
 
-  /** The connection has failed. */
-  failed (error: unknown): void {
+  /** The connection is lost, and the driver tells the statements that have a callback. */
+  lost (error: unknown): void {
     for (const statement of this.#uncalled) statement.failed(error)
+    this.#uncalled.clear()
+  }
+
+  /** The connection has told its listeners of an error. What is sent on a closed connection is told in no other way. */
+  failed (error: unknown): void {
+    if (this.#sending === undefined) this.lost(error)
+    else this.#sending.failed(error)
   }
 
   #watch (command: Command): Statement | undefined {
     try {
-      const { query, statement } = command
-      const sql = command.sql ?? statement?.query
-      if (typeof sql === 'string') return this.#execute(command, sql)
+      const { sql, query } = command
+      if (typeof sql === 'string') return this.#started(command, sql)
+      const prepared = command.statement?.query
+      if (typeof prepared === 'string') return this.#started(command, prepared)
       return typeof query === 'string' ? this.#prepare(command, query) : undefined
     } catch (error) {
       this.#recorder.report(error)
@@ -45,19 +57,15 @@ export class Statements {
     }
   }
 
-  #execute (command: Command, sql: string): Statement | undefined {
-    const preparing = this.#preparing
-    this.#preparing = undefined
-    const query = this.#recorder.queryStarted(sql, this.#connection)
-    if (query === undefined) return undefined
-    const statement = new Statement(this.#recorder, query)
-    if (preparing?.sql === sql) preparing.executed = statement
+  #started (command: Command, sql: string): Statement | undefined {
+    const statement = this.#prepared(command, sql) ?? this.#begin(sql)
+    if (statement === undefined) return undefined
     const { onResult } = command
     if (typeof onResult === 'function') {
       command.onResult = function (this: unknown, ...results: unknown[]) {
         if (results[0]) statement.failed(results[0])
         else statement.succeeded(rowsOf(results[1], results[2]))
-        return Reflect.apply(onResult, this, results)
+        return statement.call(onResult, this, results)
       }
     } else {
       this.#listen(command, statement)
@@ -65,10 +73,16 @@ export class Statements {
     return statement
   }
 
+  #begin (sql: string): Statement | undefined {
+    const query = this.#recorder.queryStarted(sql, this.#connection)
+    return query && new Statement(this.#recorder, query)
+  }
+
   /** A statement without a callback tells of its rows and its end by events. */
   #listen (command: Command, statement: Statement): void {
     let rows: number | undefined
     this.#uncalled.add(statement)
+    this.#sending = statement
     command.on('result', (result) => { rows = (rows ?? 0) + (isHeader(result) ? result.affectedRows : 1) })
     command.once(errorMonitor, (error) => { statement.failed(error) })
     command.once('end', () => {
@@ -78,30 +92,45 @@ export class Statements {
   }
 
   /**
-   * mysql2 prepares a statement and executes it by two commands, of which the second is never sent if the first has
-   * failed. Then the failure is that of the statement. A preparation alone is a statement only if it fails.
+   * mysql2's execute() sends two commands, one right after the other: the first prepares the statement, and the second,
+   * which is not carried out if the first fails, executes it. So they are one statement of ours. What the application
+   * prepares by itself is a statement only if that fails.
    */
   #prepare (command: Command, sql: string): Statement | undefined {
+    this.#preparation = undefined
     const { onResult } = command
     if (typeof onResult !== 'function') return undefined
-    const recorder = this.#recorder
-    const preparing: { readonly sql: string, executed: Statement | undefined } = { sql, executed: undefined }
-    this.#preparing = preparing
-    const query = recorder.queryStarted(sql, this.#connection)
-    const alone = query && new Statement(recorder, query)
-    command.onResult = function (this: unknown, ...results: unknown[]) {
-      const statement = preparing.executed ?? alone
-      if (results[0]) statement?.failed(results[0])
-      alone?.dropped()
-      return Reflect.apply(onResult, this, results)
+    const statement = this.#begin(sql)
+    if (statement === undefined) return undefined
+    const preparation = this.#preparation = { sql, statement }
+    const prepared = (error: unknown) => {
+      if (error) return statement.failed(error)
+      if (!statement.isExecuted) statement.dropped()
+      // A statement that was prepared before is so at once. The command that executes it is not there yet.
+      if (this.#preparation === preparation) this.#preparation = undefined
     }
-    queueMicrotask(() => { if (preparing.executed !== undefined) alone?.dropped() })
-    return alone
+    command.onResult = function (this: unknown, ...results: unknown[]) {
+      prepared(results[0])
+      return statement.call(onResult, this, results)
+    }
+    return statement
+  }
+
+  /** The statement that was prepared for this command. */
+  #prepared (command: Command, sql: string): Statement | undefined {
+    const preparation = this.#preparation
+    if (preparation === undefined) return undefined
+    this.#preparation = undefined
+    if (preparation.sql !== sql || !('statement' in command)) return undefined
+    preparation.statement.isExecuted = true
+    return preparation.statement
   }
 }
 
 /** One statement, of which the driver may tell the end more than once. */
 class Statement {
+  /** Whether the command that executes it is sent; until then it is only prepared. */
+  isExecuted = false
   readonly #recorder: DatabaseRecorder
   readonly #query: Query
   #isOver = false
@@ -109,6 +138,14 @@ class Statement {
   constructor (recorder: DatabaseRecorder, query: Query) {
     this.#recorder = recorder
     this.#query = query
+  }
+
+  /**
+   * Calls a callback back. The driver does so in the async context of whoever has made the connection; what the callback
+   * sends is of the same caller as this statement.
+   */
+  call (callback: Method, self: unknown, results: unknown[]): unknown {
+    return this.#recorder.onBehalfOf(this.#query.caller, () => Reflect.apply(callback, self, results))
   }
 
   succeeded (rows: number | undefined): void {
@@ -121,7 +158,7 @@ class Statement {
     this.#recorder.queryFailed(this.#query, error)
   }
 
-  /** It never reached the server. */
+  /** It never was sent, or only prepared. */
   dropped (): void {
     if (this.#ends()) this.#query.end()
   }

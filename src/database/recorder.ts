@@ -55,7 +55,7 @@ export class DatabaseRecorder {
   readonly metrics: DatabaseMetrics
   readonly #scope: DatabaseScope
   readonly #source: string
-  /** The caller that waited for the connection that is being handed out right now. */
+  /** The caller that is being called back right now: it has waited for a connection, or for a query. */
   #waiter: Caller | undefined
 
   /**
@@ -146,8 +146,9 @@ export class DatabaseRecorder {
     })
   }
 
-  /** The caller in the current async context. */
+  /** The caller that is being called back, or else the one in the current async context. */
   caller (): Caller {
+    if (this.#waiter !== undefined) return this.#waiter
     const usage = currentUsage()
     const exemplar = this.metrics.exemplar()
     return usage === undefined && exemplar === undefined ? NOBODY : { usage, exemplar }
@@ -174,7 +175,7 @@ export class DatabaseRecorder {
    */
   queryStarted (text: string, connection?: object): Query | undefined {
     try {
-      const query = new Query(operationOf(text), this.#waiter ?? this.caller(), connection, performance.now())
+      const query = new Query(operationOf(text), this.caller(), connection, performance.now())
       this.metrics.queries.add(query)
       return query
     } catch (error) {
