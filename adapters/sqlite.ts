@@ -1,6 +1,6 @@
-import { DATABASE_DEFAULTS, DatabaseRecorder, MetricsError, Observed, describeTarget, holds, readDatabaseScope, shadowMethod, type DatabaseScope } from '../src/adapter.js'
-import { isMaker, isOpen, makerOf, type Database } from './sqlite/driver.js'
-import { observeStatements } from './sqlite/statements.js'
+import { DATABASE_DEFAULTS, DatabaseRecorder, MetricsError, Observed, describeTarget, holds, readDatabaseScope, type DatabaseScope } from '../src/adapter.js'
+import { observeDatabase } from './sqlite/database.js'
+import { isMaker, makerOf, type Maker } from './sqlite/driver.js'
 
 /** A Database of better-sqlite3, or a DatabaseSync of node:sqlite, known by its shape. */
 export interface SqliteLike {
@@ -15,11 +15,13 @@ export type SqliteOptions = DatabaseScope
 const observed = new Observed<DatabaseScope>('sqlite', 'a database', DATABASE_DEFAULTS)
 
 /**
- * Observes a database of better-sqlite3 or of node:sqlite: the statements that it prepares from now on, and what it
- * executes. It has no pool, so the metrics of pools are absent.
- * @returns a function that restores it. The first call for a database counts. A later call without options, or with the
- * same options, returns the same function. A later call with other options warns (FP_WARN_OBSERVED_ALREADY) and returns
- * a function that does nothing
+ * Observes a database of better-sqlite3 or of node:sqlite: the connection, what the database executes, and the
+ * statements that it prepares from now on, those of `pragma` and `transaction` among them. Call it where the database is
+ * opened: a statement, or a function of `transaction`, that is there already is not observed. Neither are backups,
+ * `serialize`, and changesets. There is no pool, so the metrics of pools are absent.
+ * @returns a function that restores the database. The first call for a database counts. A later call without options, or
+ * with the same options, returns the same function. A later call with other options warns (FP_WARN_OBSERVED_ALREADY) and
+ * returns a function that does nothing
  * @throws MetricsError FP_ERR_INVALID_TARGET, FP_ERR_INVALID_OPTION, FP_ERR_METRIC_CONFLICT
  */
 export function instrumentSqlite (database: SqliteLike, options: SqliteOptions = {}): () => void {
@@ -30,26 +32,17 @@ export function instrumentSqlite (database: SqliteLike, options: SqliteOptions =
   return observed.again('instrumentSqlite', database, scope) ?? observe(database, scope)
 }
 
-function observe (database: Database, scope: DatabaseScope): () => void {
+function observe (database: Maker, scope: DatabaseScope): () => void {
   const recorder = new DatabaseRecorder(scope, 'sqlite', 'sqlite')
-  const shown = new WeakRef(database)
-  if (isOpen(database)) recorder.connectionOpened()
+  const maker = makerOf(database)
+  const shown = new WeakRef(maker)
   const restores = [
-    observeStatements(makerOf(database), recorder),
-    shadowMethod(database, 'close', (close) => function (...args) {
-      const wasOpen = isOpen(database)
-      const result = Reflect.apply(close, this, args)
-      if (wasOpen && recorder.active) recorder.connectionClosed()
-      return result
-    }),
+    observeDatabase(maker, recorder),
     recorder.show(() => shown.deref() !== undefined)
   ]
-  return observed.add(database, scope, () => {
-    recorder.active = false
-    for (const restore of restores) restore()
-  })
+  return observed.add(database, scope, () => { for (const restore of restores) restore() })
 }
 
-function isDatabase (value: unknown): value is Database {
-  return typeof value === 'object' && value !== null && holds(() => isMaker(value) && typeof (value as Partial<Database>).close === 'function')
+function isDatabase (value: unknown): value is Maker {
+  return typeof value === 'object' && value !== null && holds(() => isMaker(value))
 }

@@ -1,105 +1,101 @@
-import { operationOf, shadowMethod, type DatabaseRecorder, type Operation } from '../../src/adapter.js'
-import type { Maker, Method, Statement } from './driver.js'
+import { operationOf, overlayMethod, type DatabaseRecorder, type Method, type Operation } from '../../src/adapter.js'
+import type { Iteration, Iterations } from './iterations.js'
+import { Itself } from './layers.js'
 
 /** The operations whose `changes` are of their own rows. */
 const WRITES = new Set<Operation>(['insert', 'update', 'delete', 'merge'])
 
-/** Observes all that a database is asked. @returns a function that ends that; of statements that are there too */
-export function observeStatements (maker: Maker, recorder: DatabaseRecorder): () => void {
-  const restores = [
-    shadowMethod(maker, 'prepare', (prepare) => function (...args) {
-      if (!recorder.active) return Reflect.apply(prepare, this, args)
-      const began = recorder.now()
-      const text = args[0] as string
-      let statement
-      try {
-        statement = Reflect.apply(prepare, this, args)
-      } catch (error) {
-        // SQLite reads a statement when it is prepared, so this is where one is refused.
-        if (typeof text === 'string') recorder.ranInVain(operationOf(text), began, error)
-        throw error
-      }
-      recorder.record(() => { observe(statement as Statement, text, recorder) })
-      return statement
-    }),
-    shadowMethod(maker, 'exec', (exec) => function (...args) {
-      const text = args[0]
-      return recorder.active && typeof text === 'string' ? watched(recorder, operationOf(text), exec, this, args, none) : Reflect.apply(exec, this, args)
-    })
-  ]
-  return () => { for (const restore of restores) restore() }
+/** What is known of a statement. */
+export class Statement {
+  readonly text: string
+  readonly operation: Operation
+  /** The iteration over its rows, which ends when the statement runs again. */
+  iteration: Iteration | undefined = undefined
+
+  constructor (text: string) {
+    this.text = text
+    this.operation = operationOf(text)
+  }
 }
 
-function observe (statement: Statement, text: string, recorder: DatabaseRecorder): void {
-  const operation = operationOf(text)
-  const changed = WRITES.has(operation) ? changes : none
-  for (const [name, rows] of [['run', changed], ['get', one], ['all', many]] as const) {
-    shadowMethod(statement, name, (method) => function (...args) {
-      return recorder.active ? watched(recorder, operation, method, this, args, rows) : Reflect.apply(method, this, args)
-    })
+/** A statement of the driver. What is known of it is a private field on it, which nobody sees and which costs least. */
+export class Prepared extends Itself {
+  readonly #known: Statement
+
+  constructor (statement: object, text: string) {
+    super(statement)
+    this.#known = new Statement(text)
   }
-  shadowMethod(statement, 'iterate', (iterate) => function (...args) {
-    return recorder.active ? iterated(recorder, text, iterate, this, args) : Reflect.apply(iterate, this, args)
-  })
+
+  static of (statement: unknown): Statement | undefined {
+    return typeof statement === 'object' && statement !== null && #known in statement ? statement.#known : undefined
+  }
+}
+
+/** The statement that a method is called for. */
+type Find = (self: unknown, args: unknown[]) => Statement | undefined
+
+/**
+ * Puts methods that record on the layer of what runs statements.
+ * @returns what takes them away
+ */
+export function coverStatements (layer: object, find: Find, recorder: DatabaseRecorder, iterations: Iterations): Array<() => void> {
+  return [
+    overlayMethod(layer, 'run', (under) => function (...args) {
+      const statement = find(this, args)
+      if (statement === undefined) return Reflect.apply(under.run, this, args)
+      return ran(recorder, statement, under.run, this, args, WRITES.has(statement.operation) ? changes : none)
+    }),
+    overlayMethod(layer, 'get', (under) => function (...args) {
+      const statement = find(this, args)
+      return statement === undefined ? Reflect.apply(under.get, this, args) : ran(recorder, statement, under.get, this, args, one)
+    }),
+    overlayMethod(layer, 'all', (under) => function (...args) {
+      const statement = find(this, args)
+      return statement === undefined ? Reflect.apply(under.all, this, args) : ran(recorder, statement, under.all, this, args, many)
+    }),
+    overlayMethod(layer, 'iterate', (under) => function (...args) {
+      const statement = find(this, args)
+      return statement === undefined ? Reflect.apply(under.iterate, this, args) : iterated(recorder, iterations, statement, under.iterate, this, args)
+    })
+  ]
 }
 
 /** Every statement takes this path. */
-function watched (recorder: DatabaseRecorder, operation: Operation, method: Method, self: unknown, args: unknown[], rows: (result: unknown) => number | undefined): unknown {
+function ran (recorder: DatabaseRecorder, statement: Statement, method: Method, self: unknown, args: unknown[], rows: (result: unknown) => number | undefined): unknown {
   const began = recorder.now()
   let result
   try {
     result = Reflect.apply(method, self, args)
   } catch (error) {
-    recorder.ranInVain(operation, began, error)
+    recorder.ranInVain(statement.operation, began, error)
     throw error
   }
-  recorder.ran(operation, began, rows(result))
+  recorder.ran(statement.operation, began, rows(result))
+  statement.iteration?.end()
   return result
 }
 
-/** An iteration is one statement, however far it is read; its duration has all the time that its reader takes. */
-function iterated (recorder: DatabaseRecorder, text: string, iterate: Method, self: unknown, args: unknown[]): unknown {
-  const query = recorder.queryStarted(text)
+function iterated (recorder: DatabaseRecorder, iterations: Iterations, statement: Statement, method: Method, self: unknown, args: unknown[]): unknown {
+  const query = recorder.queryStarted(statement.text)
   let iterator
   try {
-    iterator = Reflect.apply(iterate, self, args) as Iterator<unknown>
+    iterator = Reflect.apply(method, self, args)
   } catch (error) {
     if (query !== undefined) recorder.queryFailed(query, error)
     throw error
   }
-  if (query === undefined) return iterator
-  let rows = 0
-  let isOver = false
-  const over = () => {
-    if (isOver) return
-    isOver = true
-    recorder.querySucceeded(query, rows)
+  if (query !== undefined) {
+    recorder.record(() => {
+      statement.iteration?.end()
+      statement.iteration = iterations.begin(query, self as object, iterator as object)
+    })
   }
-  shadowMethod(iterator, 'next', (next) => function (...given) {
-    let result
-    try {
-      result = Reflect.apply(next, this, given) as IteratorResult<unknown>
-    } catch (error) {
-      if (!isOver) {
-        isOver = true
-        recorder.countRows(query, rows)
-        recorder.queryFailed(query, error)
-      }
-      throw error
-    }
-    if (result.done === true) over()
-    else rows++
-    return result
-  })
-  shadowMethod(iterator, 'return', (end) => function (...given) {
-    over()
-    return Reflect.apply(end, this, given)
-  })
   return iterator
 }
 
 const none = () => undefined
 const one = (row: unknown) => row === undefined ? 0 : 1
 const many = (rows: unknown) => (rows as unknown[]).length
-/** A bigint where the application asked for safe integers. */
+/** A bigint where the application asked node:sqlite for such. */
 const changes = (result: unknown) => Number((result as { changes: number | bigint }).changes)

@@ -19,7 +19,7 @@ export type Method = (this: unknown, ...args: unknown[]) => unknown
  * Puts a method over an object's method, with the same name and length.
  * @returns a function that takes it away again
  */
-export function shadowMethod (target: object, name: string, make: (original: Method) => Method): () => void {
+export function shadowMethod (target: object, name: PropertyKey, make: (original: Method) => Method): () => void {
   const original: unknown = Reflect.get(target, name)
   return typeof original === 'function' ? shadow(target, name, disguised(original, make(original as Method))) : () => {}
 }
