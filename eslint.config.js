@@ -17,6 +17,7 @@ const rooms = {
   'src/cache': ['catalogue', 'instrumentation', 'metrics', 'validation'],
   'src/outgoing': ['catalogue', 'instrumentation', 'metrics', 'validation'],
   'src/adapter': ['cache', 'catalogue', 'database', 'instrumentation', 'metrics', 'outgoing', 'validation'],
+  'src/runtime': ['catalogue', 'instrumentation', 'metrics', 'validation'],
   'src/testing': ['metrics', 'validation']
 }
 

@@ -95,6 +95,10 @@ export const catalogue = {
   model_soft_deletes_total: { type: 'counter', labels: ['model'], help: 'Models deleted softly: kept, and marked as deleted.' },
   model_restores_total: { type: 'counter', labels: ['model'], help: 'Softly deleted models restored.' },
 
+  nodejs_eventloop_time_seconds_total: { type: 'observable counter', labels: ['state'], help: 'Seconds of the event loop by state: active, when it ran code; idle, when it waited for events. The rate of active is its utilisation.' },
+  app_build_info: { type: 'observable gauge', labels: ['version', 'commit'], aggregator: 'max', help: 'The version and the commit of the service that runs, as labels; always 1.' },
+  log_messages_total: { type: 'counter', labels: ['level'], optIn: true, help: 'Lines that the logger has written, by level.' },
+
   metrics_exposition_duration_seconds: { type: 'histogram', labels: [], buckets: DB_SECONDS, help: 'Time to serve one scrape, from its request to its last byte, in seconds.' },
   metrics_exposition_size_bytes: { type: 'histogram', labels: [], buckets: BYTES, help: 'Size of the body of one scrape as it was sent, in bytes.' },
   metrics_expositions_total: { type: 'counter', labels: ['format', 'outcome'], leastSeries: DEFAULT_MAX_SERIES, help: 'Scrapes by format and outcome: served, aborted, timeout, failed or refused.' },
