@@ -35,12 +35,13 @@ export function instrumentSqlite (database: SqliteLike, options: SqliteOptions =
 function observe (database: Maker, scope: DatabaseScope): () => void {
   const recorder = new DatabaseRecorder(scope, 'sqlite', 'sqlite')
   const maker = makerOf(database)
-  const shown = new WeakRef(maker)
-  const restores = [
-    observeDatabase(maker, recorder),
-    recorder.show(() => shown.deref() !== undefined)
-  ]
+  const restores = [observeDatabase(maker, recorder), show(new WeakRef(maker), recorder)]
   return observed.add(database, scope, () => { for (const restore of restores) restore() })
+}
+
+/** Shows the queries under way for as long as the database is there. It has a scope of its own, which does not keep the database. */
+function show (maker: WeakRef<Maker>, recorder: DatabaseRecorder): () => void {
+  return recorder.show(() => maker.deref() !== undefined)
 }
 
 function isDatabase (value: unknown): value is Maker {
