@@ -29,8 +29,19 @@ export const cacheSpellings = spellings({
   'durationBuckets histogramBuckets': "write 'buckets' here"
 })
 
-/** Options of modelOpsSubscriber. */
-export const modelSpellings = spellings({ ...SCOPE, 'alias name': 'models have no alias; their label is the model', 'models entities': 'write the models as the first argument' })
+/** Options of instrumentOutgoing. */
+export const outgoingSpellings = spellings({
+  ...SCOPE,
+  'host allowedHosts allowHosts origins hostnames domains': "write 'hosts' here, an array of hosts",
+  'limit maxOrigins hostLimit': "write 'maxHosts' here",
+  'ignoreRequestHook ignoreOutgoingRequestHook ignore exclude excludeHosts': "write 'hosts' here, with the hosts that shall be named; the others are _OTHER",
+  'durationBuckets histogramBuckets': "write 'buckets' here"
+})
+
+/** Those that say where metrics go, with some more. */
+export function scopeSpellings (more: Readonly<Record<string, string>>): Spellings {
+  return spellings({ ...SCOPE, ...more })
+}
 
 const ROUTE_HOOKS = 'onRequest preParsing preValidation preHandler preSerialization onSend onResponse onTimeout onError onRequestAbort'
 
