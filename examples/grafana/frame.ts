@@ -16,6 +16,7 @@ export const titles = {
   'fastify-prometheus-overview': 'Service overview',
   'fastify-prometheus-routes': 'By route',
   'fastify-prometheus-database': 'Database and pools',
+  'fastify-prometheus-dependencies': 'Caches and other services',
   'fastify-prometheus-business': 'Models and business',
   'fastify-prometheus-runtime': 'Node runtime'
 } as const
