@@ -15,6 +15,7 @@ const questions = {
   exposition: async () => (await import('./exposition/index.js')).exposition(),
   protobuf: async () => (await import('./protobuf.js')).protobuf(),
   pg: async () => (await import('./pg/index.js')).pgPool(),
+  sqlite: async () => (await import('./sqlite/index.js')).sqlite(),
   processes: async () => (await import('./processes/index.js')).processes(),
   live: async () => (await import('./live/index.js')).live(),
   profile: async () => (await import('./profile.js')).profile()
