@@ -1,0 +1,173 @@
+import { overlayMethod, shadow, type CacheRecorder, type Method } from '../../src/adapter.js'
+import { isThenable } from './calls.js'
+import { answered, commandOf, executed, refused, type RedisCommand } from './redis-commands.js'
+
+/** A client, a pool or a cluster of node-redis, as this adapter sees it: what is given out has the real one as `_self`. */
+export interface NodeRedis {
+  readonly _self: object
+}
+
+interface Parser {
+  readonly redisArgs: readonly unknown[]
+}
+
+type Class = new (...args: unknown[]) => object
+type Client = NodeRedis & { readonly clientSideCache?: unknown }
+
+export function isNodeRedis (value: object): value is NodeRedis {
+  const { _self, sendCommand } = value as { _self?: unknown, sendCommand?: unknown }
+  return typeof _self === 'object' && _self !== null && typeof sendCommand === 'function' && [isClient, isPool, isCluster].some((is) => is(_self))
+}
+
+function isClient (self: object): boolean {
+  const { _executeCommand, _executeMulti } = self as Partial<Record<'_executeCommand' | '_executeMulti', unknown>>
+  return typeof _executeCommand === 'function' && typeof _executeMulti === 'function'
+}
+
+function isPool (self: object): boolean {
+  return typeof (self as { execute?: unknown }).execute === 'function' && 'tasksQueueLength' in self
+}
+
+function isCluster (self: object): boolean {
+  return typeof (self as { _executeWithPolicies?: unknown })._executeWithPolicies === 'function'
+}
+
+export function observeNodeRedis ({ _self: self }: NodeRedis, recorder: CacheRecorder): () => void {
+  if (isPool(self)) return observePool(self, recorder)
+  const restores = [isCluster(self) ? observeCluster(self, recorder) : observeClient(self as Client, recorder), observeMulti(self, recorder)]
+  return () => { for (const restore of restores) restore() }
+}
+
+/**
+ * All that an application asks goes through `sendCommand`; what the client says to the server by itself goes around it.
+ * What has a reply without it, from the cache of the client itself, is observed where it begins.
+ */
+function observeClient (client: Client, recorder: CacheRecorder): () => void {
+  /** The arguments of commands that are observed already, before they are sent. */
+  const begun = new WeakSet<object>()
+  const whole = (name: string) => overlayMethod(client, name, (under) => function (...args) {
+    const { redisArgs } = (args[1] ?? {}) as Partial<Parser>
+    if (!recorder.active || redisArgs === undefined) return Reflect.apply(under[name] as Method, this, args)
+    begun.add(redisArgs)
+    return observed(recorder, redisArgs, () => Reflect.apply(under[name] as Method, this, args))
+  })
+  const restores = [
+    overlayMethod(client, 'sendCommand', (under) => function (...args) {
+      const sent = args[0] as readonly unknown[]
+      if (!recorder.active || !Array.isArray(sent) || begun.has(sent)) return Reflect.apply(under.sendCommand, this, args)
+      return observed(recorder, sent, () => Reflect.apply(under.sendCommand, this, args))
+    }),
+    // It is sent by its hash, and whole when Redis does not know that.
+    whole('_executeScript')
+  ]
+  if (client.clientSideCache !== undefined) restores.push(whole('_executeCommand'))
+  return () => { for (const restore of restores) restore() }
+}
+
+/** A cluster sends a command again where it was moved to, and splits one of many keys. */
+function observeCluster (cluster: object, recorder: CacheRecorder): () => void {
+  return overlayMethod(cluster, '_executeWithPolicies', (under) => function (...args) {
+    const { redisArgs } = (args[0] ?? {}) as Partial<Parser>
+    const run = () => Reflect.apply(under._executeWithPolicies, this, args)
+    return recorder.active && redisArgs !== undefined ? observed(recorder, redisArgs, run, true) : run()
+  })
+}
+
+/** The clients of a pool are observed when a caller gets one, and let go when the pool lets them go. */
+function observePool (pool: object, recorder: CacheRecorder): () => void {
+  const restores = new WeakMap<object, () => void>()
+  let clients: Array<WeakRef<object>> = []
+  const observe = (client: unknown) => {
+    if (typeof client !== 'object' || client === null || !isNodeRedis(client) || restores.has(client._self)) return
+    clients = clients.filter((each) => each.deref() !== undefined)
+    clients.push(new WeakRef(client._self))
+    restores.set(client._self, observeNodeRedis(client, recorder))
+  }
+  const restorePool = overlayMethod(pool, 'execute', (under) => function (...args) {
+    const [use] = args
+    if (!recorder.active || typeof use !== 'function') return Reflect.apply(under.execute, this, args)
+    const began = recorder.now()
+    const exemplar = recorder.exemplar()
+    let isUsed = false
+    const result = Reflect.apply(under.execute, this, [(...given: unknown[]) => {
+      isUsed = true
+      if (recorder.active) recorder.record(() => { observe(given[0]) })
+      return Reflect.apply(use, undefined, given) as unknown
+    }])
+    if (!isThenable(result)) return result
+    return result.then((value) => value, (reason: unknown) => {
+      // The caller got no client, and its command was never sent.
+      if (!isUsed && recorder.active) recorder.failed('other', began, reason, exemplar)
+      throw reason
+    })
+  })
+  return () => {
+    restorePool()
+    for (const client of clients) {
+      const there = client.deref()
+      if (there !== undefined) restores.get(there)?.()
+    }
+  }
+}
+
+/** What `multi()` makes is given the functions that send its commands, which have these as their only array. */
+function observeMulti (self: object, recorder: CacheRecorder): () => void {
+  const { Multi } = self as { Multi?: Class }
+  if (typeof Multi !== 'function') return () => {}
+  return shadow(self, 'Multi', new Proxy(Multi, {
+    construct (target, [multi, pipeline, ...rest], newTarget) {
+      const given = recorder.active ? [observedBatch(recorder, multi as Method, true), observedBatch(recorder, pipeline as Method, false)] : [multi, pipeline]
+      return Reflect.construct(target, [...given, ...rest], newTarget) as object
+    }
+  }))
+}
+
+function observedBatch (recorder: CacheRecorder, send: Method, isTransaction: boolean): Method {
+  return function (...args) {
+    const sent = args.find(Array.isArray) as ReadonlyArray<{ readonly args?: readonly unknown[] }> | undefined
+    if (!recorder.active || sent === undefined) return Reflect.apply(send, this, args)
+    const commands = sent.map(({ args: each = [] }) => commandOf(String(each[0]), each))
+    const began = recorder.now()
+    const exemplar = recorder.exemplar()
+    const result = Reflect.apply(send, this, args)
+    return isThenable(result)
+      ? result.then((replies) => {
+        if (recorder.active) recorder.record(() => { batchAnswered(recorder, commands, began, replies, exemplar, isTransaction) })
+        return replies
+      }, (reason: unknown) => {
+        if (recorder.active) refused(recorder, isTransaction ? TRANSACTION : commands.length === 1 && commands[0] !== undefined ? commands[0] : OTHER, began, reason, exemplar)
+        throw reason
+      })
+      : result
+  }
+}
+
+const TRANSACTION: RedisCommand = { operation: 'transaction' }
+const OTHER: RedisCommand = { operation: 'other' }
+
+function batchAnswered (recorder: CacheRecorder, commands: ReadonlyArray<RedisCommand | undefined>, began: number, replies: unknown,
+  exemplar: ReturnType<CacheRecorder['exemplar']>, isTransaction: boolean): void {
+  if (isTransaction) return executed(recorder, commands, began, replies, exemplar)
+  for (const [i, command] of commands.entries()) if (command !== undefined) answered(recorder, command, began, (replies as unknown[])[i], exemplar)
+}
+
+/** Observes what a command is answered with. */
+function observed (recorder: CacheRecorder, args: readonly unknown[], send: () => unknown, isDecoded = false): unknown {
+  let command = commandOf(String(args[0]), args)
+  if (command === undefined) return send()
+  // JSON's own null is decoded to what stands for a key that is not there.
+  if (isDecoded && /^json\./i.test(String(args[0]))) command = { operation: command.operation }
+  const is = command
+  const began = recorder.now()
+  const exemplar = recorder.exemplar()
+  const result = send()
+  return isThenable(result)
+    ? result.then((reply) => {
+      if (recorder.active) recorder.record(() => { answered(recorder, is, began, reply, exemplar) })
+      return reply
+    }, (reason: unknown) => {
+      if (recorder.active) refused(recorder, is, began, reason, exemplar)
+      throw reason
+    })
+    : result
+}
