@@ -1,14 +1,10 @@
-import { DATABASE_DEFAULTS, readDatabaseScope, type DatabaseScope } from '../../src/database/metrics.js'
-import { Observed, SCOPE_OPTIONS, describeTarget, shadowMethod, Trouble, type Method } from '../../src/instrumentation/index.js'
-import { MetricsError, invalidOption } from '../../src/validation/errors.js'
-import { readKnown } from '../../src/validation/given.js'
-import { databaseSpellings } from '../../src/validation/spellings.js'
-import { instrumentPool, type PgPoolLike } from '../pg.js'
-import { observedPools } from '../pg/instrument.js'
+import { DATABASE_DEFAULTS, MetricsError, Observed, Trouble, describeTarget, invalidOption, readDatabaseScope, shadowMethod, type DatabaseScope, type Method } from '../../src/adapter.js'
+import { poolsOf } from './driver-pools.js'
 import { MigrationGauges } from './migrations.js'
 import type { ModelTarget } from './models.js'
 import { Observation } from './observation.js'
-import { Pools } from './pools.js'
+import type { InstrumentedPools } from './pools.js'
+import { QueryCaches } from './query-cache.js'
 import { isDataSource, type DataSourceLike } from './shapes.js'
 import { claimsOf, modelOpsSubscriber, type ModelOpsOptions, type ModelOpsSubscriber } from './subscriber.js'
 
@@ -25,17 +21,16 @@ export interface InstrumentDataSourceOptions extends DatabaseScope {
 /** The function by which a data source's migrations are read again. */
 const REFRESH = Symbol.for('fastify-prometheus.typeorm.refresh')
 const observedDataSources = new Observed<Options>('typeorm.data-source', 'a data source', { ...DATABASE_DEFAULTS, migrations: true, count: 'committed' })
-/** Databases whose connections come from pools of `pg`. */
-const POOLED = new Set(['postgres', 'cockroachdb'])
 
 /**
  * Measures a TypeORM data source. Call it before or after `initialize()`; it lasts through every later one.
  *
- * On PostgreSQL and CockroachDB it instruments the data source's pools as `instrumentPool` does: the primary's under
- * the alias, the replicas' under `<alias>-replica-1` and so on. A pool that is instrumented already stays as it is. On
- * other drivers it measures the queries of the query runners, streams too; the queries of MySQL's replicas get such
- * aliases, and MySQL's failed connections are counted. A driver whose queries cannot be observed, such as MongoDB's, is
- * named in a process warning (FP_WARN_NOT_OBSERVED). `dataSource.subscribers` is not changed.
+ * On PostgreSQL, CockroachDB, MySQL and MariaDB it instruments the data source's pools as `instrumentPool` and
+ * `instrumentMysql` do: the primary's under the alias, the replicas' under `<alias>-replica-1` and so on. A pool that is
+ * instrumented already stays as it is. On other drivers, and on the module `mysql`, it measures the queries of the query
+ * runners, streams too. A driver whose queries cannot be observed, such as MongoDB's, is named in a process warning
+ * (FP_WARN_NOT_OBSERVED). A cache of query results is observed as the backend 'typeorm'. `dataSource.subscribers` is not
+ * changed.
  *
  * Migrations are counted before `initialize()` resolves, after `runMigrations()` and `undoLastMigration()`, and at
  * `refreshMigrations(dataSource)`; not on MongoDB. Give each data source an alias of its own.
@@ -75,7 +70,8 @@ class Instrumentation {
   /** The subscriber that counts models. */
   readonly #operations: ModelOpsSubscriber | undefined
   readonly #observation: Observation | undefined
-  readonly #pools: Pools<PgPoolLike> | undefined
+  readonly #pools: InstrumentedPools | undefined
+  readonly #caches: QueryCaches
   readonly #migrations: MigrationGauges | undefined
   readonly #trouble: Trouble
   readonly #restores: ReadonlyArray<() => void>
@@ -84,7 +80,6 @@ class Instrumentation {
 
   constructor (dataSource: DataSourceLike, options: Options) {
     const { migrations = true, models, count, ...scope } = options
-    const { type } = dataSource.options
     const { alias = 'default', registry, prefix, maxSeries } = scope
     const operations = models === undefined ? undefined : modelOpsSubscriber([...models], { registry, prefix, maxSeries, count })
     const [unknown] = operations !== undefined && dataSource.isInitialized ? claimsOf(operations)?.unknown(dataSource) ?? [] : []
@@ -93,10 +88,13 @@ class Instrumentation {
     this.#dataSource = dataSource
     this.#trouble = new Trouble(scope)
     this.#operations = operations
-    this.#migrations = migrations && type !== 'mongodb' ? new MigrationGauges(dataSource, scope, alias) : undefined
+    this.#migrations = migrations && dataSource.options.type !== 'mongodb' ? new MigrationGauges(dataSource, scope, alias) : undefined
+    const instrumentPools = poolsOf(dataSource, scope, this.#trouble)
+    this.#caches = new QueryCaches(dataSource, scope, this.#trouble)
     // This is the first change to the data source. Everything that may throw comes before it.
-    this.#observation = POOLED.has(type) && operations === undefined ? undefined : new Observation(dataSource, scope, !POOLED.has(type), operations, this.#trouble)
-    this.#pools = POOLED.has(type) ? this.#poolsOf(scope, alias) : undefined
+    this.#observation = instrumentPools !== undefined && operations === undefined ? undefined : new Observation(dataSource, scope, instrumentPools === undefined, operations, this.#trouble)
+    this.#pools = instrumentPools?.()
+    this.#caches.observe()
     const refresh = (): Promise<void> | undefined => this.#initializing ? undefined : this.refresh()
     this.#restores = [
       shadowMethod(dataSource, 'initialize', (initialize) => this.#overInitialize(initialize)),
@@ -122,20 +120,11 @@ class Instrumentation {
     }
   }
 
-  #poolsOf (scope: DatabaseScope, alias: string): Pools<PgPoolLike> {
-    return new Pools<PgPoolLike>(
-      this.#dataSource.driver,
-      (pool, replica) => {
-        // The application undoes a pool that it instrumented itself.
-        if (observedPools.has(pool)) return () => {}
-        return instrumentPool(pool, { ...scope, alias: replica === undefined ? alias : `${alias}-replica-${replica + 1}` })
-      },
-      (error) => { this.#trouble.report('typeorm pools', error) }
-    )
-  }
-
   #overInitialize (initialize: Method): Method {
-    const starting = (): void => { this.#initializing = true }
+    const starting = (): void => {
+      this.#initializing = true
+      this.#caches.observe()
+    }
     const initialized = followedBy(initialize, () => {
       this.#initializing = false
       this.#learn()
@@ -165,6 +154,7 @@ class Instrumentation {
     this.#active = false
     for (const restore of this.#restores) restore()
     this.#pools?.undo()
+    this.#caches.undo()
     this.#observation?.undo()
     this.#migrations?.remove()
     Reflect.deleteProperty(this.#dataSource, REFRESH)
@@ -197,13 +187,10 @@ interface Options extends DatabaseScope {
   count: ModelOpsOptions['count']
 }
 
-const OPTIONS = ['alias', 'buckets', 'migrations', 'models', 'count', ...SCOPE_OPTIONS]
-
 function readOptions (given: unknown): Options {
-  const options = readKnown('instrumentDataSource', given, OPTIONS, databaseSpellings)
-  const { migrations, models, count, ...scope } = options
+  const { migrations, models, count, ...scope } = readDatabaseScope('instrumentDataSource', given, ['migrations', 'models', 'count'])
   if (migrations !== undefined && typeof migrations !== 'boolean') throw invalidOption('instrumentDataSource', 'migrations', 'true or false', migrations)
   // modelOpsSubscriber checks its own options.
   const all = models as InstrumentDataSourceOptions['models']
-  return { ...readDatabaseScope('instrumentDataSource', scope), migrations, models: all === undefined ? undefined : new Set([all].flat()), count: count as Options['count'] }
+  return { ...scope, migrations, models: all === undefined ? undefined : new Set([all].flat()), count: count as Options['count'] }
 }

@@ -19,21 +19,21 @@ export interface DatabaseScope extends Scope {
 /** An address, or a connection string of libpq or ADO: 'host=db password=...'. */
 const MAY_HOLD_PASSWORD = /:\/\/|\b(?:password|pwd)\s*=/i
 
-const OPTIONS = ['alias', 'buckets', ...SCOPE_OPTIONS] as const satisfies ReadonlyArray<keyof DatabaseScope>
-
 /**
  * Checks the options of a database adapter.
  * @param owner the public function that the options were passed to
+ * @param own the names of more options, which the adapter checks itself
  * @throws MetricsError FP_ERR_INVALID_OPTION for an option that is unknown or has a wrong value
  */
-export function readDatabaseScope (owner: string, given: unknown = {}): DatabaseScope {
-  const options = readKnown(owner, given, OPTIONS, databaseSpellings)
+export function readDatabaseScope<N extends string = never> (owner: string, given: unknown = {}, own: readonly N[] = []): DatabaseScope & { readonly [K in N]?: unknown } {
+  const options = readKnown(owner, given, ['alias', 'buckets', ...own, ...SCOPE_OPTIONS], databaseSpellings)
   const { alias, buckets } = options
   if (alias !== undefined && (typeof alias !== 'string' || alias === '')) throw invalidOption(owner, 'alias', 'a name', alias)
   // The alias becomes a label.
   if (alias !== undefined && MAY_HOLD_PASSWORD.test(alias)) throw invalidOption(owner, 'alias', 'a name, and no address or connection string', alias)
   if (buckets !== undefined && !areBuckets(buckets)) throw invalidOption(owner, 'buckets', 'an array of growing numbers', buckets)
-  return { alias, buckets, ...readScope(owner, options) }
+  const more = Object.fromEntries(own.map((name) => [name, options[name]])) as { readonly [K in N]?: unknown }
+  return { ...more, alias, buckets, ...readScope(owner, options) }
 }
 
 /** What an option of a database adapter is that was not given. */
