@@ -1,4 +1,4 @@
-import Fastify, { type FastifyBaseLogger } from 'fastify'
+import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import { createRequire } from 'node:module'
 import { Registry } from 'prom-client'
 import t, { type Test } from 'tap'
@@ -26,9 +26,9 @@ const versions: Array<[version: string, pino: MakePino]> = [
   ['pino 9', createRequire(require.resolve('fastify-5.0'))('pino') as MakePino]
 ]
 
-const lines = async (registry: Registry, name = 'log_messages_total') => {
+const lines = async (registry: Registry, name = 'log_messages_total'): Promise<Record<string, number>> => {
   const { samples } = new Page(await registry.metrics())
-  return Object.fromEntries(samples.filter((sample) => sample.name === name && sample.value > 0).map(({ labels, value }) => [labels['level'], value]))
+  return Object.fromEntries(samples.filter((sample) => sample.name === name && sample.value > 0).map(({ labels, value }) => [labels['level'] as string, value]))
 }
 
 /** A logger whose lines are kept. */
@@ -178,8 +178,8 @@ t.test('what is no logger of pino is refused, and wrong options are', async (t) 
 })
 
 /** A service whose log is counted. */
-async function service (t: Test, options: object, registry = new Registry()): Promise<{ app: ReturnType<typeof Fastify>, registry: Registry }> {
-  const app = Fastify(options)
+async function service (t: Test, options: object, registry = new Registry()): Promise<{ app: FastifyInstance, registry: Registry }> {
+  const app: FastifyInstance = Fastify(options)
   t.teardown(() => app.close())
   await app.register(metricsPlugin, { registry, runtime: false, metrics: { log_messages_total: true } })
   return { app, registry }
