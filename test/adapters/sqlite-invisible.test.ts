@@ -158,7 +158,7 @@ const SCENES_OF: Record<SqliteDriver['name'], Record<string, Scene>> = {
       const insert = db.prepare('INSERT INTO walk (metres) VALUES (?)')
       const inner = call(db, 'transaction', function (this: unknown, metres: number) { note(this === db, db.inTransaction); return insert.run(metres) }) as Call & Record<string, Call>
       const outer = call(db, 'transaction', (...all: number[]) => { for (const metres of all) attempt(note, () => inner.call(db, metres)) }) as Call
-      note(outer(1, 0, 2), db.inTransaction, db.prepare('SELECT count(*) FROM walk').get(), inner.database === db, Reflect.ownKeys(inner))
+      note(outer(1, 0, 2), db.inTransaction, db.prepare('SELECT count(*) FROM walk').get(), (inner as { database?: unknown }).database === db, Reflect.ownKeys(inner))
       for (const kind of ['deferred', 'immediate', 'exclusive']) attempt(note, () => inner[kind]?.(3))
       attempt(note, () => (call(db, 'transaction', () => { throw new Error('rain') }) as Call)())
       attempt(note, () => (call(db, 'transaction', async () => 1) as Call)())
