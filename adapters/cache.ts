@@ -63,8 +63,10 @@ function observerOf (cache: CacheLike): (recorder: CacheRecorder) => () => void 
 
 function isCache (value: unknown): value is AnyCache {
   if (typeof value !== 'object' || value === null) return false
-  const { get, set } = value as Partial<CacheLike>
-  return holds(() => typeof get === 'function' && typeof set === 'function') && !isPipeline(value) && !isApplication(value)
+  return holds(() => {
+    const { get, set } = value as Partial<CacheLike>
+    return typeof get === 'function' && typeof set === 'function' && !isPipeline(value) && !isApplication(value)
+  })
 }
 
 /** A pipeline of ioredis or a multi of node-redis collects commands, and its cache is what sends them. */

@@ -77,6 +77,8 @@ function observeCluster (cluster: object, recorder: CacheRecorder): () => void {
 function observePool (pool: object, recorder: CacheRecorder): () => void {
   const restores = new WeakMap<object, () => void>()
   let clients: Array<WeakRef<object>> = []
+  /** Whether a batch asks for a client: it has its own end, with or without one. */
+  let isBatch = false
   const observe = (client: unknown) => {
     if (typeof client !== 'object' || client === null || !isNodeRedis(client) || restores.has(client._self)) return
     clients = clients.filter((each) => each.deref() !== undefined)
@@ -85,7 +87,7 @@ function observePool (pool: object, recorder: CacheRecorder): () => void {
   }
   const restorePool = overlayMethod(pool, 'execute', (under) => function (...args) {
     const [use] = args
-    if (!recorder.active || typeof use !== 'function') return Reflect.apply(under.execute, this, args)
+    if (!recorder.active || isBatch || typeof use !== 'function') return Reflect.apply(under.execute, this, args)
     const began = recorder.now()
     const exemplar = recorder.exemplar()
     let isUsed = false
@@ -101,8 +103,17 @@ function observePool (pool: object, recorder: CacheRecorder): () => void {
       throw reason
     })
   })
+  const restoreMulti = observeMulti(pool, recorder, (send) => {
+    isBatch = true
+    try {
+      return send()
+    } finally {
+      isBatch = false
+    }
+  })
   return () => {
     restorePool()
+    restoreMulti()
     for (const client of clients) {
       const there = client.deref()
       if (there !== undefined) restores.get(there)?.()
@@ -111,25 +122,25 @@ function observePool (pool: object, recorder: CacheRecorder): () => void {
 }
 
 /** What `multi()` makes is given the functions that send its commands, which have these as their only array. */
-function observeMulti (self: object, recorder: CacheRecorder): () => void {
+function observeMulti (self: object, recorder: CacheRecorder, around = (send: () => unknown) => send()): () => void {
   const { Multi } = self as { Multi?: Class }
   if (typeof Multi !== 'function') return () => {}
   return shadow(self, 'Multi', new Proxy(Multi, {
     construct (target, [multi, pipeline, ...rest], newTarget) {
-      const given = recorder.active ? [observedBatch(recorder, multi as Method, true), observedBatch(recorder, pipeline as Method, false)] : [multi, pipeline]
+      const given = recorder.active ? [observedBatch(recorder, multi as Method, true, around), observedBatch(recorder, pipeline as Method, false, around)] : [multi, pipeline]
       return Reflect.construct(target, [...given, ...rest], newTarget) as object
     }
   }))
 }
 
-function observedBatch (recorder: CacheRecorder, send: Method, isTransaction: boolean): Method {
+function observedBatch (recorder: CacheRecorder, send: Method, isTransaction: boolean, around: (send: () => unknown) => unknown): Method {
   return function (...args) {
     const sent = args.find(Array.isArray) as ReadonlyArray<{ readonly args?: readonly unknown[] }> | undefined
     if (!recorder.active || sent === undefined) return Reflect.apply(send, this, args)
     const commands = sent.map(({ args: each = [] }) => commandOf(String(each[0]), each))
     const began = recorder.now()
     const exemplar = recorder.exemplar()
-    const result = Reflect.apply(send, this, args)
+    const result = around(() => Reflect.apply(send, this, args))
     return isThenable(result)
       ? result.then((replies) => {
         if (recorder.active) recorder.record(() => { batchAnswered(recorder, commands, began, replies, exemplar, isTransaction) })

@@ -127,11 +127,11 @@ const ERROR_WORDS = new Set(['ERR', 'WRONGTYPE', 'OOM', 'READONLY', 'LOADING', '
   'TRYAGAIN', 'BUSY', 'BUSYKEY', 'BUSYGROUP', 'NOGROUP', 'MASTERDOWN', 'MISCONF', 'NOREPLICAS', 'NOSCRIPT', 'EXECABORT', 'UNBLOCKED', 'UNKILLABLE', 'NOPROTO'])
 const FIRST_WORD = /^[A-Z]+/
 
-/** The type of an error: the word with which Redis begins it, if Redis has sent it. Else whatever it is. */
+/** The type of an error that Redis has sent: the word with which it begins, if it is Redis' own. Any other error itself. */
 function errorTypeOfRedis (reason: unknown): unknown {
   if (!isReply(reason)) return reason
   const word = FIRST_WORD.exec(reason.message)?.[0]
-  return word !== undefined && ERROR_WORDS.has(word) ? word : reason
+  return word !== undefined && ERROR_WORDS.has(word) ? word : 'ReplyError'
 }
 
 /** Whether Redis has answered with this error, by the classes of redis-errors, ioredis and node-redis. */

@@ -3,7 +3,6 @@ import fastifyRedis from '@fastify/redis'
 import fastify from 'fastify'
 import { Redis } from 'ioredis'
 import { Registry } from 'prom-client'
-import { once } from 'node:events'
 import { createRequire } from 'node:module'
 import { instrumentCache } from '../../adapters/cache.js'
 import { cacheNumbers } from '../cache/numbers.js'
@@ -40,13 +39,13 @@ for (const [version, Client] of Object.entries(versions)) {
     t.same(await redis.hgetall('cat'), {})
     t.equal(await redis.getdel('zero'), '0')
     t.equal(await redis.getex('zero', 'EX', 5), null)
-    t.equal(await redis.call('GET', 'walks:empty'), '')
+    t.equal(await redis.call('GET', 'empty'), '')
     t.equal(await redis.exists('empty'), 1)
     await new Promise<void>((resolve) => {
-      void redis.get('nothing', (error, value) => {
+      redis.get('nothing', (error, value) => {
         t.same([error, value], [null, null])
         resolve()
-      })
+      }).catch(() => {})
     })
     await redis.ping()
     await redis.select(1)
@@ -56,7 +55,7 @@ for (const [version, Client] of Object.entries(versions)) {
       hits: 9,
       misses: 7,
       errors: {},
-      operations: { clear: 1, set: 2, get: 11, has: 1 }
+      operations: { clear: 1, set: 2, get: 12, has: 1 }
     })
   })
 
@@ -65,8 +64,8 @@ for (const [version, Client] of Object.entries(versions)) {
     await redis.flushdb()
     await redis.set('a', 'QUEUED')
     t.same(await redis.pipeline().get('a').get('b').mget('a', 'b').exec(), [[null, 'QUEUED'], [null, null], [null, ['QUEUED', null]]])
-    t.same(await redis.multi().get('a').get('b').incr('a').mget('a', 'b').exec(), [[null, 'QUEUED'], [null, null],
-      [Object.assign(new Error('ERR value is not an integer or out of range'), { command: undefined }), undefined], [null, ['QUEUED', null]]].map((each, i) => i === 2 ? [each[0]] : each))
+    const replies = await redis.multi().get('a').get('b').incr('a').mget('a', 'b').exec()
+    t.same(replies?.map(([error, value]) => error === null ? value : error.message), ['QUEUED', null, 'ERR value is not an integer or out of range', ['QUEUED', null]])
     let numbers = await cacheNumbers(registry)
     t.same([numbers.gets, numbers.hits, numbers.misses], [8, 4, 4])
     t.same(numbers.errors, { ERR: 1 })
@@ -84,13 +83,15 @@ for (const [version, Client] of Object.entries(versions)) {
     t.same([numbers.gets, numbers.hits, numbers.misses], [11, 6, 5])
 
     await redis.watch('a')
-    await new Client({ port }).set('a', '1').then(() => {})
+    const other = new Client({ port })
+    await other.set('a', '1')
+    other.disconnect()
     t.equal(await redis.multi().get('a').exec(), null, 'it was changed')
     await t.rejects(redis.multi().get('a').call('get').exec(), /EXECABORT/)
     numbers = await cacheNumbers(registry)
     t.same([numbers.gets, numbers.errors, numbers.operations.transaction], [11, { ERR: 1, EXECABORT: 1 }, 4])
     redis.disconnect()
-  }, )
+  })
 
   t.test(`${version}: autopipelining, scripts, blocking commands and errors`, async (t) => {
     const { registry, redis } = observed({ enableAutoPipelining: true })
@@ -126,16 +127,16 @@ for (const [version, Client] of Object.entries(versions)) {
     await subscriber.subscribe('walks')
     await redis.set('a', '1')
     const waiting = redis.blpop('list', 0)
-    await once(redis, 'ready').catch(() => {}).constructor
     await own.stop()
     const offline = redis.get('a')
     await own.start()
-    t.equal(await Promise.race([offline.then(() => 'answered'), waiting.then(() => 'answered')]).catch(() => 'failed'), 'answered')
-    redis.disconnect()
-    subscriber.disconnect()
-    await waiting.catch(() => {})
-    const numbers = await cacheNumbers(registry)
-    t.same([numbers.gets, numbers.hits, numbers.misses], [1, 0, 1])
+    const other = new Client({ port: own.port })
+    await other.rpush('list', 'later')
+    t.same(await waiting, ['list', 'later'], 'which was sent again')
+    t.equal(await offline, null, 'which had waited for the connection')
+    for (const client of [redis, subscriber, other]) client.disconnect()
+    const { gets, hits, misses, operations, errors } = await cacheNumbers(registry)
+    t.same({ gets, hits, misses, operations, errors }, { gets: 1, hits: 0, misses: 1, operations: { set: 1, wait: 1, get: 1 }, errors: {} })
     t.same((await cacheNumbers(others)).operations, {})
   })
 }
