@@ -2,7 +2,7 @@ import { Registry } from 'prom-client'
 import t from 'tap'
 import { DataSource, type DataSourceOptions } from 'typeorm'
 import { instrumentDataSource } from '../../adapters/typeorm.js'
-import { countUsage } from '../../src/instrumentation/index.js'
+import { countUsage, newUsage } from '../../src/instrumentation/index.js'
 import { oldDataSource } from '../support/data-source.js'
 import { Page } from '../support/page.js'
 import { loadSqlite } from '../support/sqlite.js'
@@ -137,7 +137,7 @@ for (const [driver, make] of Object.entries(MAKES)) {
 
   t.test(`${driver}: a query counts in the usage of the request that made it, and many at once each`, async (t) => {
     const { dataSource, more } = await walked()
-    const usage = { queries: 0, seconds: 0 }
+    const usage = newUsage()
     await new Promise<void>((resolve, reject) => {
       countUsage(usage, () => {
         const failing = dataSource.query('SELECT broken').catch(() => {})

@@ -39,7 +39,7 @@ const ways: Record<string, readonly [run: () => Promise<unknown>, counted: Recor
     const [response] = await once(sent, 'response') as [IncomingMessage]
     response.resume()
   }, { 'POST 200': 1 }],
-  'an answer that nobody listens for': [async () => { get({ host: '127.0.0.1', port, path: '/text' }) }, { 'GET 200': 1 }],
+  'an answer that nobody listens for': [() => once(get({ host: '127.0.0.1', port, path: '/text' }), 'close'), { 'GET 200': 1 }],
   'an upgrade': [async () => {
     const sent = get({ host: '127.0.0.1', port, path: '/', headers: { connection: 'upgrade', upgrade: 'echo' } })
     const [, socket] = await once(sent, 'upgrade')

@@ -137,6 +137,27 @@ for (const [version, pino] of versions) {
       t.same(Reflect.ownKeys(observed.log).map(String).sort(), before.map(String).sort(), 'and the undo leaves nothing')
     })
 
+    t.test('what other code has put over the method that writes stays after the undo, and nothing is counted', async (t) => {
+      const registry = new Registry()
+      const { log, written } = logger(pino)
+      const undo = instrumentLogger(log, { registry })
+      const symbol = Object.getOwnPropertySymbols(log).find(({ description }) => description === 'pino.write') as symbol
+      const ours = Reflect.get(log, symbol) as (...args: unknown[]) => unknown
+      let seen = 0
+      Reflect.set(log, symbol, function (this: unknown, ...args: unknown[]) {
+        seen++
+        return ours.apply(this, args)
+      })
+      log.info('one')
+      undo()
+      log.info('two')
+      t.same([seen, written.length, await lines(registry)], [2, 2, { info: 1 }])
+      const again = instrumentLogger(log, { registry })
+      log.info('three')
+      t.same([seen, written.length, await lines(registry)], [3, 3, { info: 2 }])
+      again()
+    })
+
     t.test('one line is counted once, whoever is counted and in which order', async (t) => {
       const registry = new Registry()
       const { log } = logger(pino)
