@@ -98,6 +98,7 @@ class Instrumentation {
     const refresh = (): Promise<void> | undefined => this.#initializing ? undefined : this.refresh()
     this.#restores = [
       shadowMethod(dataSource, 'initialize', (initialize) => this.#overInitialize(initialize)),
+      shadowMethod(dataSource, 'setOptions', (setOptions) => this.#caches.over(setOptions)),
       shadowMethod(dataSource, 'buildMetadatas', (buildMetadatas) => followedBy(buildMetadatas, () => { this.#learn() })),
       shadowMethod(dataSource, 'runMigrations', (runMigrations) => followedBy(runMigrations, refresh, refresh)),
       shadowMethod(dataSource, 'undoLastMigration', (undoLastMigration) => followedBy(undoLastMigration, refresh, refresh))

@@ -28,7 +28,7 @@ export function poolsOf ({ driver, options: { type } }: DataSourceLike, scope: D
     case 'mysql':
     case 'mariadb': {
       if (!hasMysql2(driver)) return undefined
-      const primary = new DatabaseRecorder(scope, type, 'typeorm pools')
+      const primary = new DatabaseRecorder(scope, type, 'typeorm pools', false)
       const warn = onceWarned(type, 'its pools are not those of mysql2 3')
       return () => new Pools(new MysqlPools(driver, (error) => { primary.connectionFailed(error) }), (pool, replica) => {
         if (observedMysql.has(pool)) return () => {}

@@ -18,8 +18,8 @@ interface Cluster {
 const NO_POOL = new Set<unknown>(['POOL_NOEXIST', 'POOL_NONEONLINE'])
 
 /**
- * Whether a driver makes its pools with mysql2. TypeORM before 1.0 takes `mysql` first, where that is installed; TypeORM
- * 1.0 takes what it is given as its option `driver`. `mysql` has no plugins for authentication.
+ * Whether a driver makes its pools with mysql2. TypeORM before 1.0 takes `mysql` first, where that is installed, which
+ * has no plugins for authentication. Any version takes another module as its option `driver`.
  */
 export function hasMysql2 (driver: object): boolean {
   const { mysql } = driver as MysqlDriver

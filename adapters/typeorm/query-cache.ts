@@ -1,6 +1,6 @@
 import { CacheRecorder, shadowMethod, type CacheOperation, type DatabaseScope, type Method, type Trouble } from '../../src/adapter.js'
 
-/** The part of a data source that is used here. `setOptions` makes the cache anew. */
+/** The part of a data source that is used here. */
 interface CachingSource {
   readonly queryResultCache?: object | undefined
 }
@@ -33,6 +33,18 @@ export class QueryCaches {
       if (typeof cache === 'object' && cache !== null) this.#restore = observeQueryCache(cache, this.#recorder ??= this.#recorderOf())
     } catch (error) {
       this.#trouble.report('typeorm query cache', error)
+    }
+  }
+
+  /** Gives a method that may make the cache anew. */
+  over (setOptions: Method): Method {
+    const observe = this.observe.bind(this)
+    return function (...args) {
+      try {
+        return Reflect.apply(setOptions, this, args)
+      } finally {
+        observe()
+      }
     }
   }
 
