@@ -21,7 +21,7 @@ function anywhere (t: { teardown (fn: () => unknown): void }): (url: string, hea
   const connect = undici.buildConnector({})
   const agent = new undici.Agent({ connect: (options, done) => { connect({ ...options, protocol: 'http:', hostname: '127.0.0.1', host: service.host, port: String(port) }, done) } })
   t.teardown(() => agent.destroy())
-  return async (url, headers) => { await (await undici.request(url, { dispatcher: agent, headers })).body.dump() }
+  return async (url, headers) => { await (await undici.request(url, { dispatcher: agent, headers: headers ?? {} })).body.dump() }
 }
 
 t.test('a host has its port where that is not the own of its scheme', async (t) => {
@@ -172,7 +172,7 @@ t.test('requests are counted for the request that made them', async (t) => {
 /** The labels of the exemplars of the durations. */
 function exemplarsOf (registry: Registry): Labels[] {
   const histogram = registry.getSingleMetric('http_client_request_duration_seconds') as unknown as Histogram
-  return [...histogram.snapshot().series()].flatMap(({ buckets }) => (buckets?.exemplars ?? []).flatMap((exemplar) => exemplar == null ? [] : [exemplar.labels]))
+  return [...histogram.snapshot().series()].flatMap(({ buckets }) => (buckets?.exemplars ?? []).flatMap((exemplar) => exemplar == null ? [] : [exemplar.labelSet]))
 }
 
 t.test('a request has the exemplar of where it was made', async (t) => {

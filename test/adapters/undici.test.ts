@@ -21,7 +21,7 @@ async function using<D extends undici.Dispatcher> (dispatcher: D, run: (dispatch
 }
 
 const dump = async ({ body }: undici.Dispatcher.ResponseData) => { await body.dump() }
-const at = (path: string, dispatcher?: undici.Dispatcher) => undici.request(origin + path, { dispatcher }).then(dump)
+const at = (path: string, dispatcher?: undici.Dispatcher) => undici.request(origin + path, dispatcher === undefined ? {} : { dispatcher }).then(dump)
 const composed = (interceptor: undici.Dispatcher.DispatcherComposeInterceptor, path: string, times = 1) =>
   using(new undici.Agent(), async (agent) => { for (let i = 0; i < times; i++) await at(path, agent.compose(interceptor)) }, 'close')
 
@@ -47,7 +47,7 @@ const ways: Record<string, readonly [run: () => Promise<unknown>, counted: Recor
   stream: [() => undici.stream(`${origin}/text`, { method: 'GET' }, () => new Writable({ write: (_chunk, _encoding, done) => { done() } })), { 'GET 200': 1 }],
   pipeline: [() => text(Readable.from(['hello']).pipe(undici.pipeline(`${origin}/echo`, { method: 'PUT' }, ({ body }) => body))), { 'PUT 200': 1 }],
   connect: [async () => { (await undici.connect(origin)).socket.destroy() }, { 'CONNECT 200': 1 }],
-  upgrade: [async () => { (await undici.upgrade(origin, { path: '/', protocol: 'echo' })).socket.destroy() }, { 'GET 101': 1 }],
+  upgrade: [async () => { (await undici.upgrade(origin, { protocol: 'echo' })).socket.destroy() }, { 'GET 101': 1 }],
   'a Client, pipelining': [() => using(new undici.Client(origin, { pipelining: 5 }), (client) =>
     Promise.all(Array.from({ length: 10 }, () => client.request({ path: '/text', method: 'GET' }).then(dump)))), { 'GET 200': 10 }],
   'a Pool': [() => using(new undici.Pool(origin, { connections: 2 }), (pool) =>
