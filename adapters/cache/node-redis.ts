@@ -137,7 +137,7 @@ function observedBatch (recorder: CacheRecorder, send: Method, isTransaction: bo
   return function (...args) {
     const sent = args.find(Array.isArray) as ReadonlyArray<{ readonly args?: readonly unknown[] }> | undefined
     if (!recorder.active || sent === undefined) return Reflect.apply(send, this, args)
-    const commands = sent.map(({ args: each = [] }) => commandOf(String(each[0]), each))
+    const commands = sent.map(({ args: each = [] }) => commandOf(each[0], each))
     const began = recorder.now()
     const exemplar = recorder.exemplar()
     const result = around(() => Reflect.apply(send, this, args))
@@ -164,7 +164,7 @@ function batchAnswered (recorder: CacheRecorder, commands: ReadonlyArray<RedisCo
 
 /** Observes what a command is answered with. */
 function observed (recorder: CacheRecorder, args: readonly unknown[], send: () => unknown, isDecoded = false): unknown {
-  let command = commandOf(String(args[0]), args)
+  let command = commandOf(args[0], args)
   if (command === undefined) return send()
   // JSON's own null is decoded to what stands for a key that is not there.
   if (isDecoded && /^json\./i.test(String(args[0]))) command = { operation: command.operation }

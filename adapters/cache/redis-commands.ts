@@ -15,6 +15,8 @@ export interface RedisCommand {
 type Exemplar = ReturnType<CacheRecorder['exemplar']>
 
 const OTHER: RedisCommand = { operation: 'other' }
+/** Stands for the commands that are not about what is cached. */
+const CONNECTED: RedisCommand = { operation: 'other' }
 
 /**
  * The commands that read values for a caller, each key or field of which is a hit or a miss. EXISTS, TTL and STRLEN
@@ -46,15 +48,15 @@ const OPERATIONS: Readonly<Partial<Record<CacheOperation, string>>> = {
 const CONNECTION = 'auth hello select client info readonly readwrite asking cluster sentinel command ping quit reset monitor ' +
   'subscribe psubscribe ssubscribe unsubscribe punsubscribe sunsubscribe unwatch'
 
-const commands = new Map<string, RedisCommand | undefined>()
-function name (names: string, command: RedisCommand | undefined): void {
+const commands = new Map<string, RedisCommand>()
+function name (names: string, command: RedisCommand): void {
   for (const each of names.split(' ')) commands.set(each, command)
 }
 for (const [operation, names] of Object.entries(OPERATIONS)) name(names, { operation: operation as CacheOperation })
 for (const [reading, names] of Object.entries(READINGS)) name(names, { operation: 'get', reading: reading as Reading })
 for (const control of ['multi', 'exec', 'discard'] as const) name(control, { operation: 'transaction', control })
 name('xread xreadgroup', { operation: 'other', mayBlock: true })
-name(CONNECTION, undefined)
+name(CONNECTION, CONNECTED)
 for (const [each, command] of [...commands]) commands.set(each.toUpperCase(), command)
 
 const WAIT: RedisCommand = { operation: 'wait' }
@@ -64,9 +66,10 @@ const WAIT: RedisCommand = { operation: 'wait' }
  * @param args its arguments, in which BLOCK may stand
  * @returns undefined for one that is not about what is cached
  */
-export function commandOf (name: string, args: readonly unknown[]): RedisCommand | undefined {
-  const known = commands.get(name) ?? (commands.has(name) ? undefined : commands.get(name.toLowerCase()))
-  if (known === undefined) return commands.has(name) || commands.has(name.toLowerCase()) ? undefined : OTHER
+export function commandOf (name: unknown, args: readonly unknown[]): RedisCommand | undefined {
+  if (typeof name !== 'string') return Buffer.isBuffer(name) ? commandOf(name.toString(), args) : undefined
+  const known = commands.get(name) ?? commands.get(name.toLowerCase()) ?? OTHER
+  if (known === CONNECTED) return undefined
   return known.mayBlock === true && args.some((arg) => typeof arg === 'string' && arg.toUpperCase() === 'BLOCK') ? WAIT : known
 }
 

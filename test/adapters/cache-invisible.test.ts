@@ -46,7 +46,7 @@ const subjects: Record<string, Subject> = {
       'an error of the call': call('call'),
       'no arguments': call('get'),
       'many keys': call('mget', ['a', 'nothing']),
-      'a hash': async (cache) => [await cache.hset?.('h', { a: 1 }), await cache.hgetall?.('h'), await cache.hgetall?.('nothing')],
+      'a hash': async (cache) => [await cache.del?.('h') === undefined, await cache.hset?.('h', { a: 1 }), await cache.hgetall?.('h'), await cache.hgetall?.('nothing')],
       'a pipeline': (cache) => (cache.pipeline?.() as Redis).get('a').then?.(() => {}),
       'a pipeline that is executed': (cache, note) => (cache.pipeline?.([['get', 'a'], ['lpush', 'a', 'x']]) as { exec: Call }).exec((...args: unknown[]) => note(...args)),
       'a transaction': (cache) => (cache.multi?.([['get', 'a'], ['incr', 'a'], ['lpush', 'a', 'x']]) as { exec: Call }).exec(),
@@ -72,7 +72,7 @@ const subjects: Record<string, Subject> = {
       'a pipeline': (cache) => ((cache.multi?.() as Methods).get?.('a') as Methods).execAsPipeline?.(),
       'its own properties': (cache) => {
         const { _self: self } = cache as unknown as { _self: Methods }
-        return [cache.sendCommand?.name, cache.sendCommand?.length, Object.keys(cache), Object.keys(self).sort(), cache.multi?.().constructor.name]
+        return [cache.sendCommand?.name, cache.sendCommand?.length, Object.keys(cache), Object.keys(self).sort(), (cache.multi?.() as object).constructor.name]
       }
     }
   },
