@@ -42,20 +42,20 @@ type Find = (self: unknown, args: unknown[]) => Statement | undefined
 export function coverStatements (layer: object, find: Find, recorder: DatabaseRecorder, iterations: Iterations): Array<() => void> {
   return [
     overlayMethod(layer, 'run', (under) => function (...args) {
-      const statement = find(this, args)
+      const statement = recorder.active ? find(this, args) : undefined
       if (statement === undefined) return Reflect.apply(under.run, this, args)
       return ran(recorder, statement, under.run, this, args, WRITES.has(statement.operation) ? changes : none)
     }),
     overlayMethod(layer, 'get', (under) => function (...args) {
-      const statement = find(this, args)
+      const statement = recorder.active ? find(this, args) : undefined
       return statement === undefined ? Reflect.apply(under.get, this, args) : ran(recorder, statement, under.get, this, args, one)
     }),
     overlayMethod(layer, 'all', (under) => function (...args) {
-      const statement = find(this, args)
+      const statement = recorder.active ? find(this, args) : undefined
       return statement === undefined ? Reflect.apply(under.all, this, args) : ran(recorder, statement, under.all, this, args, many)
     }),
     overlayMethod(layer, 'iterate', (under) => function (...args) {
-      const statement = find(this, args)
+      const statement = recorder.active ? find(this, args) : undefined
       return statement === undefined ? Reflect.apply(under.iterate, this, args) : iterated(recorder, iterations, statement, under.iterate, this, args)
     })
   ]

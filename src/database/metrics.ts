@@ -91,7 +91,7 @@ export class DatabaseMetrics {
     this.#created = metric('db_connection_create_duration_seconds', scope, { buckets }).labels(alias, vendor)
     this.#used = metric('db_connection_use_duration_seconds', scope, { buckets }).labels(alias, vendor)
     this.#acquired = metric('db_pool_acquire_duration_seconds', scope, { buckets }).labels(alias, vendor)
-    if (connections) for (const counter of [this.#opened, this.#closed, this.#timeouts]) counter.inc(0)
+    if (connections) for (const counter of [this.#opened, this.#closed]) counter.inc(0)
   }
 
   /** Shows the queries under way at each scrape. */
@@ -100,8 +100,9 @@ export class DatabaseMetrics {
     gauges.showAge('db_query_oldest_seconds', () => oldestAge(this.queries))
   }
 
-  /** Shows the age of the oldest wait and of the longest use at each scrape. */
+  /** Shows the age of the oldest wait and of the longest use at each scrape, and the timeouts from zero on. */
   showPool (gauges: Gauges): void {
+    this.#timeouts.inc(0)
     gauges.showAge('db_pool_oldest_pending_seconds', () => oldestAge(this.waits))
     gauges.showAge('db_connection_oldest_use_seconds', () => oldestAge(this.uses))
   }

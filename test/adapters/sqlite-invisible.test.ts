@@ -278,6 +278,7 @@ for (const driver of await sqliteDrivers(t)) {
     iterator.next()
     statement.get()
     earlier.get()
+    const { get, iterate } = statement
     t.equal(await count(), 1, 'a statement that was there before is not observed')
     t.equal(new Page(await registry.metrics()).sum('db_queries_in_flight'), 1)
 
@@ -290,6 +291,8 @@ for (const driver of await sqliteDrivers(t)) {
     }
     t.equal([...iterator].length, 1)
     statement.get()
+    Reflect.apply(get, statement, [])
+    t.equal([...Reflect.apply(iterate, statement, []) as Iterable<unknown>].length, 2)
     database.exec('SELECT 1')
     database.prepare('SELECT 3').get()
     t.equal(await count(), 1, 'nothing more is counted')

@@ -197,7 +197,8 @@ for (const driver of await sqliteDrivers(t)) {
     if (name === 'better-sqlite3') database.close()
     else t.throws(() => database.close(), { code: 'ERR_INVALID_STATE' })
     t.same(await counts(), [1, 1], 'it is closed once')
-    t.equal(new Page(await registry.metrics()).of('db_pool_connections').length, 0, 'it has no pool')
+    const page = new Page(await registry.metrics())
+    for (const of of ['connections', 'pending_requests', 'acquire_timeouts_total', 'acquire_duration_seconds_count']) t.same(page.of(`db_pool_${of}`), [], 'it has no pool')
     if (name === 'better-sqlite3') return
 
     const reopen = database.open as () => void
