@@ -206,7 +206,7 @@ export class DatabaseRecorder {
   }
 
   /**
-   * A statement has run, and nothing else could run meanwhile: so it never was under way for anybody.
+   * A statement has run, in one synchronous call: no scrape could have seen it under way.
    * @param began when it began
    */
   ran (operation: Operation, began: number, rows?: number): void {
@@ -218,7 +218,7 @@ export class DatabaseRecorder {
     }
   }
 
-  /** A statement that ran alone, as those of ran(), has failed. */
+  /** A statement that ran in one synchronous call has failed. */
   ranInVain (operation: Operation, began: number, reason: unknown): void {
     this.record(() => {
       this.#took(operation, began)
