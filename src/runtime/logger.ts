@@ -76,7 +76,7 @@ const metrics = new WeakMap<object, object>()
 
 /**
  * Counts the lines that a logger of pino writes, by level, with those of all its children. What is not written because
- * of its level is not counted. A logger whose parent is counted by the same metric is counted by that.
+ * of its level is not counted. A line is counted once, if a parent of the logger is counted by the same metric too.
  * @returns a function that restores the logger
  * @throws MetricsError FP_ERR_INVALID_TARGET when it is no logger of pino, FP_ERR_INVALID_OPTION, FP_ERR_METRIC_CONFLICT
  */
@@ -98,7 +98,7 @@ export function countLines (logger: object, scope: Scope, trouble: Trouble): () 
   const name = writeOf(logger)
   if (name === undefined) return () => {}
   const family = metric('log_messages_total', scope)
-  const count = countOf(logger, family) ?? begin(logger, name, new Lines(family, trouble))
+  const count = counts.get(logger)?.get(family) ?? begin(logger, name, new Lines(family, trouble))
   count.lines.show(logger)
   count.users++
   let ended = false
@@ -107,15 +107,6 @@ export function countLines (logger: object, scope: Scope, trouble: Trouble): () 
     ended = true
     if (--count.users === 0) count.end()
   }
-}
-
-/** The count of a logger, or of the logger that it is a child of. */
-function countOf (logger: object, family: object): Count | undefined {
-  for (let each: object | null = logger; each !== null; each = Object.getPrototypeOf(each) as object | null) {
-    const found = counts.get(each)?.get(family)
-    if (found !== undefined) return found
-  }
-  return undefined
 }
 
 /**
@@ -129,7 +120,7 @@ function begin (logger: object, name: symbol, lines: Lines): Count {
   const write: Write = function (object, message, level) {
     const under = own ?? above[name] as Write
     const result: unknown = under.call(this, object, message, level)
-    // A parent that is counted since then has counted the line.
+    // A parent that is counted too has counted the line.
     if (active && metrics.get(under) !== lines.family) lines.count(this, level)
     return result
   }

@@ -73,7 +73,9 @@ t.test('two applications with one registry show it once, under each prefix, and 
 t.test('another registry of the page that has it already is enough', async (t) => {
   const first = new Registry()
   await application(t, { registry: first })
-  const app = await application(t, { registry: [new Registry(), first] })
+  const own = new Registry()
+  const app = await application(t, { registry: [own, first] })
+  t.equal(own.getSingleMetric(NAME), undefined)
   t.equal((await read(app)).page.of(NAME).length, 2)
 })
 
