@@ -1,5 +1,4 @@
 import { once } from 'node:events'
-import { inspect } from 'node:util'
 import mysql, { type Pool, type PoolConnection } from 'mysql2'
 import promised from 'mysql2/promise'
 import { Registry } from 'prom-client'
@@ -158,7 +157,7 @@ t.test('a connection that is lost: in a statement, in a stream, while idle, and 
   t.same(await samplesOf(nobody.registry, 'db_connection_errors_total'), { ECONNREFUSED: 1 })
 })
 
-t.test('single connections and clusters, of both faces', async (t) => {
+t.test('single connections, of both faces', async (t) => {
   const registry = new Registry()
   const connection = await promised.createConnection(server.config)
   instrumentMysql(connection, { registry, alias: 'one' })
@@ -170,76 +169,4 @@ t.test('single connections and clusters, of both faces', async (t) => {
   await early.promise().end()
   t.same(await samplesOf(registry, 'db_connections_opened_total'), { one: 1, early: 1 })
   t.same(await samplesOf(registry, 'db_connections_closed_total'), { one: 1, early: 1 })
-
-  const cluster = mysql.createPoolCluster()
-  cluster.add('primary', server.config)
-  const undo = instrumentMysql(cluster, { registry, alias: 'walks' })
-  cluster.add('replica', server.config)
-  for (const pattern of ['primary', 'replica', 'replica']) {
-    await new Promise<void>((resolve, reject) => cluster.of(pattern).query('SELECT 1', (error) => error ? reject(error) : resolve()))
-  }
-  t.same(await samplesOf(registry, 'db_connections_opened_total'), { one: 1, early: 1, 'walks-primary': 1, 'walks-replica': 1 })
-  undo()
-  await new Promise((resolve) => { cluster.end(resolve) })
-})
-
-/** What an application sees of a pool, whoever watches. */
-const forms: Record<string, (pool: Pool) => unknown> = {
-  'a callback': (pool) => new Promise((resolve) => { pool.query('SELECT 1 n', function (this: unknown, ...args) { resolve([this?.constructor?.name, args]) }) }),
-  'values and a callback': (pool) => new Promise((resolve) => { pool.query('SELECT ? n', [1], (...args) => resolve(args)) }),
-  'a prepared statement': (pool) => new Promise((resolve) => { pool.execute('SELECT ? n', [1], (...args) => resolve(args)) }),
-  'an error': (pool) => new Promise((resolve) => { pool.query('nonsense', (...args: unknown[]) => resolve(args)) }),
-  'an error of a preparation': (pool) => new Promise((resolve) => { pool.execute('nonsense', (...args: unknown[]) => resolve(args)) }),
-  'a promise': (pool) => pool.promise().query('SELECT 1 n'),
-  'a promise that rejects': (pool) => pool.promise().query('nonsense'),
-  'bad values': (pool) => pool.promise().execute('SELECT ?', [undefined] as never),
-  'a stream': (pool) => pool.query('SELECT 1 n UNION SELECT 2').stream().toArray(),
-  'events': (pool) => new Promise((resolve) => {
-    const seen: unknown[] = []
-    const query = pool.query('SELECT 1 n')
-    query.on('fields', (fields: Array<{ name: string }>) => { seen.push(fields.map(({ name }) => name)) })
-    query.on('result', (row) => { seen.push(row) })
-    query.on('end', () => { resolve([seen, query.constructor.name]) })
-  }),
-  'keys': async (pool) => {
-    const connection = await connectionOf(pool)
-    const seen = [Object.keys(pool).sort(), Object.keys(connection).sort(), connection.constructor.name, pool.getConnection.name, pool.getConnection.length]
-    connection.release()
-    return seen
-  },
-  'a closed connection': async (pool) => {
-    const connection = await connectionOf(pool)
-    connection.destroy()
-    return await connection.promise().query('SELECT 1')
-  }
-}
-
-async function seen (pool: Pool, form: (pool: Pool) => unknown): Promise<string> {
-  const outcome = await Promise.resolve().then(() => form(pool)).catch((error: unknown) => ['rejected', error])
-  return inspect(outcome, { depth: 6 }).replace(/at .*\n?/g, '')
-}
-
-t.test('the application sees what it would see without us', async (t) => {
-  for (const [name, form] of Object.entries(forms)) {
-    const bare = mysql.createPool({ ...server.config, connectionLimit: 1 })
-    const { pool, undo } = observedPool(t, { connectionLimit: 1 })
-    t.equal(await seen(pool, form), await seen(bare, form), name)
-    undo()
-    t.equal(await seen(pool, form), await seen(bare, form), `${name}, after the undo`)
-    bare.end()
-  }
-})
-
-t.test('the undo takes everything away', async (t) => {
-  const bare = mysql.createPool({ ...server.config, connectionLimit: 1 })
-  const { pool, undo, registry } = observedPool(t, { connectionLimit: 1 })
-  for (const each of [bare, pool]) (await connectionOf(each)).release()
-  undo()
-  const connections = (each: Pool) => (each as unknown as { _freeConnections: { get (i: number): object & { listenerCount (event: string): number } } })._freeConnections.get(0)
-  t.same(Reflect.ownKeys(pool), Reflect.ownKeys(bare))
-  t.same(Reflect.ownKeys(connections(pool)), Reflect.ownKeys(connections(bare)))
-  for (const event of ['connect', 'error', 'end']) t.equal(connections(pool).listenerCount(event), connections(bare).listenerCount(event), event)
-  await pool.promise().query('SELECT 1')
-  t.match(await databaseNumbers(registry), { queries: 0, waits: 1 })
-  bare.end()
 })
