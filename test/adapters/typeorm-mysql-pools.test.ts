@@ -73,6 +73,7 @@ for (const [version, [vendor, make]] of Object.entries(MAKES)) {
       if (when === 'after') await dataSource.initialize()
       const { page, undo } = observed(t, dataSource, { alias: 'walks' })
       if (when === 'before') await dataSource.initialize()
+      t.equal((await page()).sum('db_connection_create_duration_seconds_count', { alias: 'walks', vendor }), when === 'before' ? 1 : 0, 'its first connection')
       const runners = Array.from({ length: 4 }, () => dataSource.createQueryRunner('slave'))
       await Promise.all(runners.map((runner) => runner.query('SELECT 1')))
       const now = await page()
