@@ -16,6 +16,7 @@ const questions = {
   protobuf: async () => (await import('./protobuf.js')).protobuf(),
   pg: async () => (await import('./pg/index.js')).pgPool(),
   sqlite: async () => (await import('./sqlite/index.js')).sqlite(),
+  undici: async () => (await import('./undici/index.js')).outgoing(),
   processes: async () => (await import('./processes/index.js')).processes(),
   live: async () => (await import('./live/index.js')).live(),
   profile: async () => (await import('./profile.js')).profile()
