@@ -278,7 +278,9 @@ for (const driver of await sqliteDrivers(t)) {
     iterator.next()
     statement.get()
     earlier.get()
-    const { get, iterate } = statement
+    const { get, all, iterate } = statement
+    const creating = database.prepare('CREATE TABLE IF NOT EXISTS walk (id)')
+    const { run } = creating
     t.equal(await count(), 1, 'a statement that was there before is not observed')
     t.equal(new Page(await registry.metrics()).sum('db_queries_in_flight'), 1)
 
@@ -291,7 +293,8 @@ for (const driver of await sqliteDrivers(t)) {
     }
     t.equal([...iterator].length, 1)
     statement.get()
-    Reflect.apply(get, statement, [])
+    for (const method of [get, all]) Reflect.apply(method, statement, [])
+    Reflect.apply(run, creating, [])
     t.equal([...Reflect.apply(iterate, statement, []) as Iterable<unknown>].length, 2)
     database.exec('SELECT 1')
     database.prepare('SELECT 3').get()
