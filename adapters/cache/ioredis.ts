@@ -22,10 +22,13 @@ interface Sent {
   readonly is: RedisCommand
   readonly began: number
   readonly exemplar: ReturnType<CacheRecorder['exemplar']>
-  /** What stands in the command for its `resolve`. */
-  resolve: unknown
   over: boolean
 }
+
+/** On what stands in a command for its `resolve`: the command as it was sent. A WeakMap costs more than all the rest. */
+const SENT = Symbol('fastify-prometheus.sent')
+
+type Resolve = Command['resolve'] & { [SENT]?: Sent }
 
 /** The commands that one connection has queued since MULTI, as their replies tell. */
 interface Transaction {
@@ -48,20 +51,22 @@ export function isIoredis (value: object): value is Ioredis {
  * goes through it again when it is sent again, and is counted once.
  */
 export function observeIoredis (redis: Ioredis, recorder: CacheRecorder): () => void {
-  const known = new WeakMap<Command, Sent>()
+  /** Commands of a cluster's pipelines, which are sent again with new promises. */
+  const repeated = new WeakMap<Command, Sent>()
   const runs = new WeakMap<object, Run>()
   const connection: Transaction = { queued: undefined }
 
   function observe (command: Command, stream: object | undefined): void {
-    let sent = known.get(command)
-    if (sent !== undefined && (sent.over || sent.resolve === command.resolve)) return
+    if ((command.resolve as Resolve)[SENT] !== undefined) return
+    const run = redis.isCluster === true && stream !== undefined ? runOf(stream) : undefined
+    let sent = run === undefined ? undefined : repeated.get(command)
     if (sent === undefined) {
       const is = commandOf(command.name, command.args)
       if (is === undefined) return
-      sent = { is, began: recorder.now(), exemplar: recorder.exemplar(), resolve: undefined, over: false }
-      known.set(command, sent)
+      sent = { is, began: recorder.now(), exemplar: recorder.exemplar(), over: false }
+      if (run !== undefined) repeated.set(command, sent)
     }
-    listen(command, sent, redis.isCluster === true && stream !== undefined ? runOf(stream) : undefined)
+    listen(command, sent, run)
   }
 
   function runOf (stream: object): Run {
@@ -75,26 +80,28 @@ export function observeIoredis (redis: Ioredis, recorder: CacheRecorder): () => 
     const transaction = run ?? connection
     if (run !== undefined) run.open++
     let settled = false
-    command.resolve = sent.resolve = (reply: unknown) => {
+    const observed: Resolve = (reply) => {
       // The client decodes the reply here, and calls `reject` if it cannot.
       const result = resolve(reply)
       if (settled) return result
       settled = true
       if (!sent.over) {
         sent.over = true
-        if (recorder.active) recorder.record(() => { replied(sent, reply, transaction) })
+        replied(sent, reply, transaction)
       }
       if (run !== undefined) settle(run)
       return result
     }
-    command.reject = (reason: unknown) => {
+    observed[SENT] = sent
+    command.resolve = observed
+    command.reject = (reason) => {
       if (!settled) {
         settled = true
         const fail = () => {
-          // A cluster that sends a pipeline again gives its commands new promises.
-          if (sent.over || command.resolve !== sent.resolve) return
+          // A cluster that sends a pipeline again has given its commands new promises; and so does one that then does not.
+          if (sent.over || (command.resolve !== observed && isWorthAgain(reason))) return
           sent.over = true
-          if (recorder.active) recorder.record(() => { failed(command, sent, reason, transaction) })
+          failed(command, sent, reason, transaction)
         }
         if (run === undefined) {
           fail()
@@ -115,34 +122,53 @@ export function observeIoredis (redis: Ioredis, recorder: CacheRecorder): () => 
   }
 
   function replied ({ is, began, exemplar }: Sent, reply: unknown, transaction: Transaction): void {
-    const { queued } = transaction
-    if (is.control !== undefined) {
-      transaction.queued = is.control === 'multi' ? [] : undefined
-      if (is.control === 'exec') executed(recorder, queued ?? [], began, reply, exemplar)
-    } else if (queued !== undefined && isQueued(reply)) {
-      queued.push(is)
-    } else {
-      // A connection that was lost has forgotten its transaction.
-      transaction.queued = undefined
-      answered(recorder, is, began, reply, exemplar)
+    if (!recorder.active) return
+    try {
+      const { queued } = transaction
+      if (is.control !== undefined) {
+        transaction.queued = is.control === 'multi' ? [] : undefined
+        if (is.control === 'exec') executed(recorder, queued ?? [], began, reply, exemplar)
+      } else if (queued !== undefined && isQueued(reply)) {
+        queued.push(is)
+      } else {
+        // A connection that was lost has forgotten its transaction.
+        transaction.queued = undefined
+        answered(recorder, is, began, reply, exemplar)
+      }
+    } catch (error) {
+      recorder.report(error)
     }
   }
 
   function failed (command: Command, { is, began, exemplar }: Sent, reason: unknown, transaction: Transaction): void {
-    const { queued } = transaction
-    if (is.control !== undefined || !isReply(reason)) transaction.queued = undefined
-    if (is.control !== undefined && is.control !== 'exec') return
-    // What Redis refuses to queue makes EXEC fail, and that is counted.
-    if (is.control === undefined && (command.inTransaction === true || (queued !== undefined && isReply(reason)))) return
-    // A script that Redis does not know is sent again, whole, as another command.
-    if (is.operation === 'script' && isOfDefinedScript(command) && isReply(reason) && reason.message.startsWith('NOSCRIPT')) return
-    refused(recorder, is, began, reason, exemplar)
+    if (!recorder.active) return
+    recorder.record(() => {
+      const { queued } = transaction
+      if (is.control !== undefined || !isReply(reason)) transaction.queued = undefined
+      if (is.control !== undefined && is.control !== 'exec') return
+      // What Redis refuses to queue makes EXEC fail, and that is counted.
+      if (is.control === undefined && (command.inTransaction === true || (queued !== undefined && isReply(reason)))) return
+      // A script that Redis does not know is sent again, whole, as another command.
+      if (is.operation === 'script' && isOfDefinedScript(command) && isReply(reason) && reason.message.startsWith('NOSCRIPT')) return
+      refused(recorder, is, began, reason, exemplar)
+    })
   }
 
-  return overlayMethod(redis, 'sendCommand', (under) => function (command, stream, node) {
-    if (recorder.active) recorder.record(() => { observe(command as Command, stream as object | undefined) })
-    return Reflect.apply(under.sendCommand, this, [command, stream, node])
+  return overlayMethod(redis, 'sendCommand', (under) => function (...args) {
+    if (recorder.active) {
+      try {
+        observe(args[0] as Command, args[1] as object | undefined)
+      } catch (error) {
+        recorder.report(error)
+      }
+    }
+    return Reflect.apply(under.sendCommand, this, args)
   })
+}
+
+/** Whether a cluster sends a command again that failed so (ioredis/built/cluster/index.js, handleError). */
+function isWorthAgain (reason: unknown): boolean {
+  return reason instanceof Error && /^(?:MOVED|ASK|TRYAGAIN|CLUSTERDOWN) |^Connection is closed[.]$/.test(reason.message)
 }
 
 function isQueued (reply: unknown): boolean {

@@ -141,6 +141,37 @@ for (const [version, Client] of Object.entries(versions)) {
   })
 }
 
+for (const [version, { Cluster }] of Object.entries({ 'ioredis 5': Redis, 'ioredis 6': Redis6 })) {
+  t.test(`${version}: a cluster whose slots move to another node, and what is sent again is once`, async (t) => {
+    const nodes = [await startRedis(t, '--cluster-enabled', 'yes'), await startRedis(t, '--cluster-enabled', 'yes')]
+    const [one, two] = nodes.map((node) => new Redis(node?.port ?? 0))
+    if (one === undefined || two === undefined) return
+    await one.cluster('ADDSLOTSRANGE', 0, 16383)
+    await one.cluster('MEET', '127.0.0.1', nodes[1]?.port as number)
+    for (const node of [one, two]) {
+      while (!(await node.cluster('INFO')).includes('cluster_state:ok') || !(await node.cluster('INFO')).includes('cluster_known_nodes:2')) await new Promise((resolve) => { setImmediate(resolve) })
+    }
+    const registry = new Registry()
+    const cluster = new Cluster([{ host: '127.0.0.1', port: nodes[0]?.port }], { scaleReads: 'master', slotsRefreshInterval: 0 })
+    instrumentCache(cluster, { registry })
+    await cluster.set('a', '1')
+    const slot = await one.cluster('KEYSLOT', 'a')
+    await one.del('a')
+    const id = await two.cluster('MYID')
+    for (const node of [two, one]) await node.cluster('SETSLOT', slot as number, 'NODE', id)
+    t.same(await cluster.pipeline().get('a').get('a').exec(), [[null, null], [null, null]], 'MOVED, twice, and sent again')
+    t.same(await cluster.multi().get('a').set('a', '2').get('a').exec(), [[null, null], [null, 'OK'], [null, '2']])
+    t.equal(await cluster.get('a'), '2')
+    await t.rejects(cluster.lpush('a', 'x'), /WRONGTYPE/)
+    t.match(await cluster.pipeline().lpush('a', 'x').exec(), [[/WRONGTYPE/]])
+    await new Promise((resolve) => { setImmediate(resolve) })
+    await new Promise((resolve) => { setImmediate(resolve) })
+    const { gets, hits, misses, operations, errors } = await cacheNumbers(registry)
+    t.same({ gets, hits, misses, operations, errors }, { gets: 5, hits: 2, misses: 3, operations: { set: 1, get: 3, transaction: 1, other: 2 }, errors: { WRONGTYPE: 2 } })
+    for (const client of [cluster, one, two]) client.disconnect()
+  })
+}
+
 t.test('a client that has ended, and one that never connects', async (t) => {
   const registry = new Registry()
   const redis = new Redis({ port: 1, retryStrategy: () => null, lazyConnect: true })
