@@ -47,7 +47,7 @@ if (modules !== undefined) {
     sequelize.addHook('afterConnect', (connection) => { instrumentMysql(connection as never, books) })
     await work(t, sequelize)
     const { queries, errors, opened, waits, trouble } = await books.totals()
-    t.same({ queries, errors, waits, trouble }, { queries: sent.count, errors: { unique_violation: 1 }, waits: 0, trouble: 0 })
+    t.same({ queries, errors, waits, trouble }, { queries: sent.count - opened, errors: { unique_violation: 1 }, waits: 0, trouble: 0 }, 'all but the time zone of each connection, which is set before the hook')
     t.ok(queries >= 11)
     await sequelize.close()
     t.equal((await books.totals()).closed, opened)
