@@ -173,6 +173,14 @@ t.test('a wrong object is refused when the plugin is registered, under the name 
   t.equal(undone.at(-1), 'three')
 })
 
+t.test('who names the objects themselves is told what to write', async (t) => {
+  for (const name of ['pools', 'dataSources', 'caches']) {
+    await t.rejects(async () => { await application(t).register(metricsPlugin, { registry: new Registry(), [name]: {} } as MetricsPluginOptions) }, {
+      code: 'FP_ERR_INVALID_OPTION', message: new RegExp(`option '${name}' must be left out; write 'observe' here, with functions that call the adapters`)
+    })
+  }
+})
+
 t.test('an undo that fails hinders neither the others nor the end of the application', async (t) => {
   const undone: string[] = []
   const app = application(t)
