@@ -44,10 +44,12 @@ export function observeNodeHttp (recorder: OutgoingRecorder): () => void {
   const began = ({ request }: Message) => {
     if (request[OURS] !== undefined) return
     try {
-      const ours = recorder.began(request.method, originOf(request), request.getHeader('host'))
+      const header = request.getHeader('host')
+      const ours = recorder.began(request.method, originOf(request, header), header)
       if (ours === undefined) return
       const outgoing: Outgoing = request[OURS] = { request: ours, error: undefined }
-      request.once('close', () => { over(recorder, outgoing, request.res) })
+      // Both closes come once, and once() costs more.
+      request.on('close', () => { over(recorder, outgoing, request.res) })
     } catch (error) {
       recorder.report(error)
     }
@@ -63,7 +65,7 @@ export function observeNodeHttp (recorder: OutgoingRecorder): () => void {
     },
     // The head of the answer has come, whatever this channel is called. The connection may close long after its end.
     'http.client.response.finish': ({ request: { [OURS]: outgoing }, response }) => {
-      if (outgoing !== undefined) response?.once('close', () => { over(recorder, outgoing, response) })
+      if (outgoing !== undefined) response?.on('close', () => { over(recorder, outgoing, response) })
     }
   })
 }
@@ -75,10 +77,8 @@ function over (recorder: OutgoingRecorder, { request, error }: Outgoing, respons
 }
 
 /** The origin of a request. Only its Host header tells the port, and that is whatever the application has set. */
-function originOf (request: ClientRequest): string {
-  const { protocol, host } = request
+function originOf ({ protocol, host }: ClientRequest, header: unknown): string {
   const address = host.includes(':') && !host.startsWith('[') ? `[${host}]` : host
-  const header = request.getHeader('host')
   const named = typeof header === 'string' && header.startsWith(`${address}:`) && PORT.test(header.slice(address.length))
   return `${protocol}//${named ? header : address}`
 }
