@@ -1,6 +1,6 @@
-import { DATABASE_DEFAULTS, DatabaseRecorder, MetricsError, Observed, describeTarget, holds, readDatabaseScope, type DatabaseScope } from '../src/adapter.js'
-import { observeDatabase } from './sqlite/database.js'
-import { isMaker, makerOf, type Maker } from './sqlite/driver.js'
+import { MetricsError, describeTarget, holds, readDatabaseScope, type DatabaseScope } from '../src/adapter.js'
+import { isMaker, type Maker } from './sqlite/driver.js'
+import { observe, observed } from './sqlite/instrument.js'
 
 /** A Database of better-sqlite3, or a DatabaseSync of node:sqlite, known by its shape. */
 export interface SqliteLike {
@@ -11,8 +11,6 @@ export interface SqliteLike {
 
 /** Options of instrumentSqlite: `alias`, `buckets`, `registry`, `prefix`, `maxSeries`, `nativeHistograms`, `exemplars`. */
 export type SqliteOptions = DatabaseScope
-
-const observed = new Observed<DatabaseScope>('sqlite', 'a database', DATABASE_DEFAULTS)
 
 /**
  * Observes a database of better-sqlite3 or of node:sqlite: the connection, what the database executes, and the
@@ -30,18 +28,6 @@ export function instrumentSqlite (database: SqliteLike, options: SqliteOptions =
     throw new MetricsError('FP_ERR_INVALID_TARGET', `instrumentSqlite expects a Database of better-sqlite3 or a DatabaseSync of node:sqlite, got ${describeTarget(database)}`)
   }
   return observed.again('instrumentSqlite', database, scope) ?? observe(database, scope)
-}
-
-function observe (database: Maker, scope: DatabaseScope): () => void {
-  const recorder = new DatabaseRecorder(scope, 'sqlite', 'sqlite')
-  const maker = makerOf(database)
-  const restores = [observeDatabase(maker, recorder), show(new WeakRef(maker), recorder)]
-  return observed.add(database, scope, () => { for (const restore of restores) restore() })
-}
-
-/** Shows the queries under way for as long as the database is there. It has a scope of its own, which does not keep the database. */
-function show (maker: WeakRef<Maker>, recorder: DatabaseRecorder): () => void {
-  return recorder.show(() => maker.deref() !== undefined)
 }
 
 function isDatabase (value: unknown): value is Maker {

@@ -1,6 +1,6 @@
-import { DATABASE_DEFAULTS, DatabaseRecorder, Observed, type DatabaseScope, type Trouble } from '../../src/adapter.js'
-import { observe } from '../mysql2.js'
+import { DatabaseRecorder, type DatabaseScope, type Trouble } from '../../src/adapter.js'
 import { isPool } from '../mysql2/driver.js'
+import { observe, observed as observedMysql } from '../mysql2/instrument.js'
 import { instrumentPool } from '../pg.js'
 import { observedPools } from '../pg/instrument.js'
 import { hasMysql2, MysqlPools } from './mysql-pools.js'
@@ -8,9 +8,6 @@ import { onceWarned } from './observation.js'
 import { Pools, type InstrumentedPools } from './pools.js'
 import { PostgresPools } from './postgres-pools.js'
 import type { DataSourceLike } from './shapes.js'
-
-/** The pools that instrumentMysql observes. */
-const observedMysql = new Observed<DatabaseScope>('mysql2', 'a pool', DATABASE_DEFAULTS)
 
 /**
  * Gives a function that instruments the pools of a data source; undefined for a driver that has none, or none that can

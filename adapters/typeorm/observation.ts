@@ -1,4 +1,5 @@
-import { DATABASE_DEFAULTS, Observed, type DatabaseScope, type Trouble } from '../../src/adapter.js'
+import type { DatabaseScope, Trouble } from '../../src/adapter.js'
+import { observed as observedDatabases } from '../sqlite/instrument.js'
 import { Events } from './events.js'
 import { queryLayer } from './queries.js'
 import { QueryRecorder } from './recorder.js'
@@ -17,8 +18,6 @@ const VENDORS = new Map([
  * drivers, only the QueryResult has the changed rows.
  */
 const PLAIN = new Set(['mysql', 'mariadb', 'spanner'])
-/** The databases that instrumentSqlite observes. */
-const observedDatabases = new Observed<DatabaseScope>('sqlite', 'a database', DATABASE_DEFAULTS)
 const TYPE = /^[\w-]{1,30}$/
 
 /** Observes the query runners of a data source: their queries, and their events about models. */

@@ -2,7 +2,7 @@ import type { Scope } from '../catalogue.js'
 import { SCOPE_OPTIONS, readScope } from '../instrumentation/index.js'
 import { DEFAULT_MAX_SERIES, defaultRegistry } from '../metrics/index.js'
 import { invalidOption } from '../validation/errors.js'
-import { readKnown } from '../validation/given.js'
+import { readBuckets, readKnown } from '../validation/given.js'
 import { cacheSpellings } from '../validation/spellings.js'
 
 /** The options that every adapter of a cache takes. */
@@ -31,12 +31,5 @@ export function readCacheScope (owner: string, given: unknown = {}): CacheScope 
   const { backend, buckets } = options
   if (backend !== undefined && (typeof backend !== 'string' || backend === '')) throw invalidOption(owner, 'backend', 'a name', backend)
   if (backend !== undefined && IS_ADDRESS.test(backend)) throw invalidOption(owner, 'backend', 'a name, and no address', undefined)
-  if (buckets !== undefined && !areBuckets(buckets)) throw invalidOption(owner, 'buckets', 'an array of growing numbers', buckets)
-  return { backend, buckets, ...readScope(owner, options) }
-}
-
-function areBuckets (value: unknown): value is readonly number[] {
-  return Array.isArray(value) && value.length > 0 && [...value].every((bound, i, bounds) => {
-    return typeof bound === 'number' && (i === 0 ? Number.isFinite(bound) : bound > bounds[i - 1])
-  })
+  return { backend, buckets: readBuckets(owner, buckets), ...readScope(owner, options) }
 }

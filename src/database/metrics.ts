@@ -2,7 +2,7 @@ import { metric, type Scope } from '../catalogue.js'
 import { QueryExemplars, OpenList, SCOPE_OPTIONS, readScope } from '../instrumentation/index.js'
 import { DEFAULT_MAX_SERIES, defaultRegistry, type Counter, type CounterChild, type HistogramChild, type Labels } from '../metrics/index.js'
 import { invalidOption } from '../validation/errors.js'
-import { readKnown } from '../validation/given.js'
+import { readBuckets, readKnown } from '../validation/given.js'
 import { databaseSpellings } from '../validation/spellings.js'
 import { oldestAge, type Activity } from './activity.js'
 import type { Gauges } from './gauges.js'
@@ -31,19 +31,12 @@ export function readDatabaseScope<N extends string = never> (owner: string, give
   if (alias !== undefined && (typeof alias !== 'string' || alias === '')) throw invalidOption(owner, 'alias', 'a name', alias)
   // The alias becomes a label.
   if (alias !== undefined && MAY_HOLD_PASSWORD.test(alias)) throw invalidOption(owner, 'alias', 'a name, and no address or connection string', alias)
-  if (buckets !== undefined && !areBuckets(buckets)) throw invalidOption(owner, 'buckets', 'an array of growing numbers', buckets)
   const more = Object.fromEntries(own.map((name) => [name, options[name]])) as { readonly [K in N]?: unknown }
-  return { ...more, alias, buckets, ...readScope(owner, options) }
+  return { ...more, alias, buckets: readBuckets(owner, buckets), ...readScope(owner, options) }
 }
 
 /** What an option of a database adapter is that was not given. */
 export const DATABASE_DEFAULTS: DatabaseScope = { alias: 'default', registry: defaultRegistry, prefix: '', maxSeries: DEFAULT_MAX_SERIES, nativeHistograms: false, exemplars: true }
-
-function areBuckets (value: unknown): value is readonly number[] {
-  return Array.isArray(value) && value.length > 0 && [...value].every((bound, i, bounds) => {
-    return typeof bound === 'number' && (i === 0 ? Number.isFinite(bound) : bound > bounds[i - 1])
-  })
-}
 
 /** The metrics of one database connection, to which an adapter writes. Connections of one alias share their series. */
 export class DatabaseMetrics {

@@ -2,7 +2,7 @@ import type { Scope } from '../catalogue.js'
 import { SCOPE_OPTIONS, readScope } from '../instrumentation/index.js'
 import { DEFAULT_MAX_SERIES, defaultRegistry } from '../metrics/index.js'
 import { invalidOption } from '../validation/errors.js'
-import { entriesOf, readKnown } from '../validation/given.js'
+import { entriesOf, readBuckets, readKnown } from '../validation/given.js'
 import { outgoingSpellings } from '../validation/spellings.js'
 
 /** The options that an adapter of outgoing HTTP takes. */
@@ -38,8 +38,7 @@ export function readOutgoingScope (owner: string, given: unknown = {}): Outgoing
   const options = readKnown(owner, given, OPTIONS, outgoingSpellings)
   const { maxHosts, buckets } = options
   if (maxHosts !== undefined && !(Number.isInteger(maxHosts) && (maxHosts as number) > 0)) throw invalidOption(owner, 'maxHosts', 'a whole number from 1 on', maxHosts)
-  if (buckets !== undefined && !areBuckets(buckets)) throw invalidOption(owner, 'buckets', 'an array of growing numbers', buckets)
-  return { hosts: readHosts(owner, options.hosts), maxHosts: maxHosts as number | undefined, buckets, ...readScope(owner, options) }
+  return { hosts: readHosts(owner, options.hosts), maxHosts: maxHosts as number | undefined, buckets: readBuckets(owner, buckets), ...readScope(owner, options) }
 }
 
 function readHosts (owner: string, given: unknown): readonly string[] | undefined {
@@ -49,11 +48,5 @@ function readHosts (owner: string, given: unknown): readonly string[] | undefine
     const expected = "a host without scheme and path, such as 'api.example.com', 'localhost:3000' or '*.example.com'"
     if (typeof host !== 'string' || !HOST.test(host.toLowerCase())) throw invalidOption(owner, `hosts[${i}]`, expected, host)
     return host.toLowerCase()
-  })
-}
-
-function areBuckets (value: unknown): value is readonly number[] {
-  return Array.isArray(value) && value.length > 0 && [...value].every((bound, i, bounds) => {
-    return typeof bound === 'number' && (i === 0 ? Number.isFinite(bound) : bound > bounds[i - 1])
   })
 }

@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import { metric } from '../catalogue.js'
-import { QueryExemplars, Trouble, addOutgoing, currentUsage, errorTypeOf } from '../instrumentation/index.js'
-import { holds } from '../validation/given.js'
+import { QueryExemplars, Trouble, addOutgoing, currentUsage } from '../instrumentation/index.js'
+import { failureTypeOf } from './failure.js'
 import { Hosts } from './hosts.js'
 import { HostMetrics, OutgoingFamilies, methodOf } from './metrics.js'
 import { DEFAULT_MAX_HOSTS, type OutgoingScope } from './options.js'
@@ -78,7 +78,7 @@ export class OutgoingRecorder {
     try {
       if (!request.isOpen) return
       this.#ended(request)
-      request.host.failed(request.method, typeOf(reason))
+      request.host.failed(request.method, failureTypeOf(reason))
     } catch (error) {
       this.report(error)
     }
@@ -113,11 +113,6 @@ export class OutgoingRecorder {
 function secondsSince (since: number): number {
   const now = performance.now()
   return now > since ? (now - since) / 1000 : 0
-}
-
-/** Errors of the web platform have one class and many names: AbortError, TimeoutError. */
-function typeOf (reason: unknown): string {
-  return holds(() => reason instanceof DOMException && /^[A-Z]\w{1,62}Error$/.test(reason.name)) ? (reason as DOMException).name : errorTypeOf(reason)
 }
 
 function warnOfHosts (max: number): void {
