@@ -10,7 +10,7 @@ const rooms = {
   'src/exposition': ['metrics', 'validation'],
   'src/tenancy': ['catalogue', 'exposition', 'instrumentation', 'metrics'],
   'src/processes': ['catalogue', 'exposition', 'metrics', 'validation'],
-  'src/live': ['catalogue', 'exposition', 'metrics'],
+  'src/live': ['catalogue', 'exposition', 'metrics', 'runtime'],
   'src/endpoint': ['catalogue', 'exposition', 'instrumentation', 'live', 'metrics', 'processes', 'tenancy', 'validation'],
   'src/http': ['catalogue', 'instrumentation', 'metrics', 'validation'],
   'src/database': ['catalogue', 'instrumentation', 'metrics', 'validation'],

@@ -13,7 +13,7 @@ import { Own } from './own.js'
 import { Problems } from './problems.js'
 import { Process } from './process.js'
 import { Sampler } from './sampler.js'
-import { readService } from './service.js'
+import { readService } from '../runtime/service.js'
 import type { About, LeftOut, Live as Shown, Mark, Problem, Range, RouteName, Sample } from './shape.js'
 import { Traffic } from './traffic.js'
 
