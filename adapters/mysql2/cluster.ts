@@ -1,5 +1,5 @@
 import { overlayMethod } from '../../src/adapter.js'
-import type { Cluster, Pool } from './driver.js'
+import type { Cluster, Namespace, Pool } from './driver.js'
 
 /**
  * What adds a node to a cluster. The cluster of 'mysql2/promise' calls the first by its class and not by its object, but
@@ -46,4 +46,37 @@ export function observeCluster (cluster: Cluster, observe: (pool: Pool, id: stri
     for (const restore of restores) restore()
     undo()
   }
+}
+
+/**
+ * Tells of each time that no node of a cluster is left to give a connection, which no pool knows.
+ * @param told called with an error that has the cluster's code: POOL_NOEXIST or POOL_NONEONLINE
+ * @returns a function that ends that
+ */
+export function watchExhaustion (cluster: Pick<Cluster, 'of' | '_namespaces'>, told: (error: Error) => void): () => void {
+  const restores = new Map<Namespace, () => void>()
+  const watch = (namespace: Namespace) => {
+    if (restores.has(namespace)) return
+    restores.set(namespace, overlayMethod(namespace, '_getClusterNode', (under) => function (...args) {
+      const node = Reflect.apply(under._getClusterNode, this, args) as unknown
+      if (node === null) told(noNode(namespace))
+      return node
+    }))
+  }
+  for (const namespace of Object.values(cluster._namespaces)) watch(namespace)
+  const restoreOf = overlayMethod(cluster, 'of', (under) => function (...args) {
+    const namespace = Reflect.apply(under.of, this, args) as Namespace
+    watch(namespace)
+    return namespace
+  })
+  return () => {
+    restoreOf()
+    for (const restore of restores.values()) restore()
+  }
+}
+
+/** As PoolNamespace.getConnection says it (mysql2/lib/pool_cluster.js). */
+function noNode ({ _cluster, _pattern }: Namespace): Error {
+  const code = _cluster._findNodeIds(_pattern, true).length === 0 ? 'POOL_NOEXIST' : 'POOL_NONEONLINE'
+  return Object.assign(new Error('no node of the cluster is there'), { code })
 }

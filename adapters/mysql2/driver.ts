@@ -45,7 +45,17 @@ export interface Pool extends EventEmitter {
 
 export interface Cluster extends EventEmitter {
   add: Method
+  of: Method
+  readonly _namespaces: Readonly<Record<string, Namespace>>
   readonly _nodes: Readonly<Record<string, { readonly pool: Pool }>>
+}
+
+/** Those nodes of a cluster that a pattern names. */
+export interface Namespace {
+  readonly _cluster: { _findNodeIds (pattern: string, includeOffline: boolean): readonly string[] }
+  readonly _pattern: string
+  /** The node that a connection is asked of; null if there is none. */
+  _getClusterNode: Method
 }
 
 /** What addCommand is given: a statement has `sql`, or what was prepared for it; the preparation of one has `query`. */

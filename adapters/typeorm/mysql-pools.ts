@@ -1,4 +1,6 @@
-import { overlayMethod, shadowMethod, type Method } from '../../src/adapter.js'
+import { shadowMethod, type Method } from '../../src/adapter.js'
+import { watchExhaustion } from '../mysql2/cluster.js'
+import type { Cluster as Mysql2Cluster } from '../mysql2/driver.js'
 import type { DriverPools, Seen } from './pools.js'
 
 /** The parts of TypeORM's MysqlDriver that are used here. */
@@ -9,13 +11,10 @@ interface MysqlDriver {
   readonly poolCluster?: Cluster | undefined
 }
 
-interface Cluster {
+interface Cluster extends Pick<Mysql2Cluster, 'of' | '_namespaces'> {
   /** The pools by the names that TypeORM gives them: MASTER, SLAVE0, SLAVE1, ... */
   readonly _nodes?: Readonly<Record<string, { readonly pool?: object } | undefined>>
 }
-
-/** The codes of a cluster that has no pool left, because all have failed (mysql2/lib/pool_cluster.js). */
-const NO_POOL = new Set<unknown>(['POOL_NOEXIST', 'POOL_NONEONLINE'])
 
 /**
  * Whether a driver makes its pools with mysql2. TypeORM before 1.0 takes `mysql` first, where that is installed, which
@@ -99,17 +98,7 @@ export class MysqlPools implements DriverPools<object> {
 
   #watchCluster (cluster: Cluster): void {
     this.#restoreCluster()
-    const noPool = this.#noPool
-    this.#restoreCluster = overlayMethod(cluster, 'getConnection', (under) => function (...args) {
-      const callback = args[args.length - 1]
-      if (typeof callback === 'function') {
-        args[args.length - 1] = function (this: unknown, ...results: unknown[]) {
-          if (NO_POOL.has((results[0] as { readonly code?: unknown } | null | undefined)?.code)) noPool(results[0])
-          return Reflect.apply(callback, this, results) as unknown
-        }
-      }
-      return Reflect.apply(under.getConnection, this, args)
-    })
+    this.#restoreCluster = watchExhaustion(cluster, this.#noPool)
   }
 }
 

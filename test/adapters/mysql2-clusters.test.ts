@@ -101,3 +101,26 @@ t.test('what a node cannot be observed for: at the call it is thrown and nothing
   await select(cluster, 'b')
   t.match(await samplesOf(registry, 'metrics_instrumentation_errors_total'), { mysql2: /[1-9]/ })
 })
+
+t.test('a cluster without a node to ask counts each time, under its own alias, and nobody else', async (t) => {
+  const { cluster, registry } = clusterOf(t, { removeNodeErrorCount: 1, restoreNodeTimeout: 60_000 })
+  const before = cluster.of('missing*')
+  const undo = instrumentMysql(cluster, { registry, alias: 'walks' })
+  const errors = async () => {
+    const metric = await registry.getSingleMetric('db_connection_errors_total')?.get() as { values: Array<{ value: number, labels: Record<string, string> }> }
+    return metric.values.map(({ labels: { alias, type }, value }) => `${alias} ${type} ${value}`).sort()
+  }
+  const asked = (namespace: { getConnection: (callback: (error: NodeJS.ErrnoException | null) => void) => void }) => new Promise<string | undefined>((resolve) => { namespace.getConnection((error) => { resolve(error?.code) }) })
+  t.equal(await asked(before), 'POOL_NOEXIST')
+  t.equal(await asked(cluster), 'POOL_NOEXIST')
+  cluster.add('down', nowhere)
+  // The node that fails is asked, and then there is none.
+  t.equal(await asked(cluster.of('down')), 'ECONNREFUSED')
+  t.equal(await asked(cluster.of('down')), 'POOL_NONEONLINE')
+  t.same(await errors(), ['walks POOL_NOEXIST 2', 'walks POOL_NONEONLINE 1', 'walks-down ECONNREFUSED 1'])
+  undo()
+  t.equal(await asked(cluster.of('other')), 'POOL_NOEXIST')
+  t.equal(await asked(before), 'POOL_NOEXIST')
+  t.match(await errors(), ['walks POOL_NOEXIST 2'])
+  t.notOk(Object.hasOwn(before, '_getClusterNode') || Object.hasOwn(cluster, 'of'))
+})
