@@ -47,17 +47,19 @@ AbortError DataCloneError DataError EncodingError InvalidAccessError InvalidStat
 NotSupportedError OperationError QuotaExceededError SecurityError TimeoutError UnknownError
 `
 
+/** What a code is called that is not among those above: versions to come have more of them. */
+const FAMILIES = ['UND_ERR', 'HPE', 'ERR_SSL', 'ERR_TLS', 'ERR_HTTP2', 'ERR_HTTP', 'ERR_STREAM'] as const
+
 const words = (text: string) => text.split(/\s+/).filter(Boolean)
 
 const codes: ReadonlySet<string> = new Set([
   ...words(CODES),
+  ...FAMILIES,
   // Those of the system, EAI_AGAIN and the like among them, and those of its resolver.
   ...[...getSystemErrorMap().values()].map(([name]) => name),
-  ...Object.values(dns).filter((value): value is string => typeof value === 'string' && /^E[A-Z]+$/.test(value))
+  ...Object.values<unknown>(dns).filter((value): value is string => typeof value === 'string' && /^E[A-Z]+$/.test(value))
 ])
 const names: ReadonlySet<string> = new Set(words(NAMES))
-/** What a code is called that no list has: versions to come have more of them. */
-const FAMILIES = ['UND_ERR', 'HPE', 'ERR_SSL', 'ERR_TLS', 'ERR_HTTP2', 'ERR_HTTP', 'ERR_STREAM'] as const
 
 /**
  * Why a request failed, as a label value: a code ('ECONNREFUSED'), a family of codes ('ERR_SSL'), a class or the name
@@ -76,7 +78,7 @@ export function failureTypeOf (reason: unknown): string {
 
 /** Every value that failureTypeOf() can give. */
 export function failureTypes (): ReadonlySet<string> {
-  return new Set([...codes, ...FAMILIES, ...names, UNKNOWN])
+  return new Set([...codes, ...names, UNKNOWN])
 }
 
 function codeOf (code: unknown): string | undefined {
