@@ -10,12 +10,12 @@ import { Fleet, valueOf, type Worker } from './fleet.js'
  */
 const WORKERS = 4
 const FLUSH = 1000
-/** How long a write may take. */
-const WRITE = 300
+/** How long a write may take on a busy machine. */
+const WRITE = 1000
 const SECONDS = Number(process.env['SOAK_SECONDS'] ?? 15)
 const CLIENTS = 4
 
-t.test('counters never go back, whoever dies', { timeout: (SECONDS + 60) * 1000 }, async (t) => {
+t.test('counters never go back, whoever dies', { timeout: (SECONDS * 3 + 60) * 1000 }, async (t) => {
   const fleet = await Fleet.start(t, WORKERS, FLUSH)
   let sent = 0
   /** When each worker gave its answers. */
@@ -72,7 +72,8 @@ t.test('counters never go back, whoever dies', { timeout: (SECONDS + 60) * 1000 
     }
   }
   const disturbing = disturb()
-  while (Date.now() - began < SECONDS * 1000) {
+  // A slow machine takes longer for the same load.
+  while (Date.now() - began < SECONDS * 1000 || scrapes <= SECONDS || sent <= SECONDS * 50) {
     const scraped = one(living())
     if (scraped === undefined) { await sleep(20); continue }
     const sure = answered(Date.now())
@@ -93,6 +94,5 @@ t.test('counters never go back, whoever dies', { timeout: (SECONDS + 60) * 1000 
   await Promise.all([...clients, disturbing])
   t.same(wrong, [], `${scrapes} scrapes, ${sent} requests, ${killed.size} killed`)
   t.same(fleet.shared, [], 'the primary of the cluster sees nothing of it')
-  t.ok(scrapes > SECONDS && sent > SECONDS * 50, 'there was load')
   t.comment(`${scrapes} scrapes, ${sent} requests, ${killed.size} killed, at last ${least}`)
 })

@@ -31,7 +31,8 @@ const FAST = ['--skip-log-bin', '--innodb-flush-log-at-trx-commit=0', '--innodb-
 export async function startMariaDb (t: Test, ...flags: string[]): Promise<MariaDb | undefined> {
   const port = await freePort()
   const folder = await temporaryFolder(t, 'mariadb')
-  const files = ['--no-defaults', `--datadir=${join(folder, 'data')}`, '--user=root']
+  // One that starts removes the temporary tables of whoever shares its folder for these.
+  const files = ['--no-defaults', `--datadir=${join(folder, 'data')}`, `--tmpdir=${folder}`, '--user=root']
   try {
     await promisify(execFile)('mariadb-install-db', [...files, '--auth-root-authentication-method=normal', '--skip-test-db'])
   } catch (error) {
