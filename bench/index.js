@@ -15,6 +15,7 @@ const questions = {
   exposition: async () => (await import('./exposition/index.js')).exposition(),
   protobuf: async () => (await import('./protobuf.js')).protobuf(),
   pg: async () => (await import('./pg/index.js')).pgPool(),
+  mysql2: async () => (await import('./mysql2/index.js')).mysqlPool(),
   sqlite: async () => (await import('./sqlite/index.js')).sqlite(),
   undici: async () => (await import('./undici/index.js')).outgoing(),
   processes: async () => (await import('./processes/index.js')).processes(),
