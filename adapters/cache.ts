@@ -45,11 +45,17 @@ export function instrumentCache (cache: CacheLike, options: CacheOptions = {}): 
 
 function observe (target: object, cache: CacheLike, scope: CacheScope): () => void {
   const recorder = new CacheRecorder(scope)
-  const restore = observerOf(cache)(recorder)
-  return observed.add(target, scope, () => {
-    recorder.active = false
+  let restore = () => {}
+  try {
+    restore = observerOf(cache)(recorder)
+    return observed.add(target, scope, () => {
+      recorder.active = false
+      restore()
+    })
+  } catch {
     restore()
-  })
+    throw new MetricsError('FP_ERR_INVALID_TARGET', 'instrumentCache expects a cache that can be observed, got one whose methods cannot be replaced')
+  }
 }
 
 function observerOf (cache: CacheLike): (recorder: CacheRecorder) => () => void {

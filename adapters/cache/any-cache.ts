@@ -1,5 +1,6 @@
 import { shadowMethod, type CacheOperation, type CacheRecorder, type Method } from '../../src/adapter.js'
-import { HIT, MISS, NOTHING, observedCall, readOf, type Read } from './calls.js'
+import { HIT, MISS, NOTHING, endOf, isPromise, readOf, settled, watched, type End, type Read } from './calls.js'
+import { taken } from './restores.js'
 
 /** Anything that has `get` and `set`. */
 export interface AnyCache {
@@ -22,37 +23,61 @@ const METHODS: ReadonlyMap<string, CacheOperation> = new Map(Object.entries({
  */
 export function observeAnyCache (cache: AnyCache, recorder: CacheRecorder): () => void {
   let isWithin = false
+  /** Whether it answers at once, with what was put into it. */
+  const isMap = cache instanceof Map && (cache as { get: unknown }).get === Map.prototype.get
   const tellsNull = typeof (cache as { has?: unknown }).has === 'function'
-  const restores = [...METHODS].map(([name, operation]) => shadowMethod(cache, name, (method) => {
+  /** Promises that were put into the cache: when they come out again, they are values. */
+  const values = new WeakSet<Promise<unknown>>()
+  /** What callers were given for a promise that the cache gives more than once. */
+  const given = new WeakMap<Promise<unknown>, unknown>()
+
+  const steps = [...METHODS].map(([name, operation]) => () => shadowMethod(cache, name, (method) => {
     // A function may be a key or a value, too.
     const firstCallback = operation === 'clear' ? 0 : operation === 'set' ? 2 : 1
-    const guarded: Method = function (...args) {
-      isWithin = true
-      try {
-        return Reflect.apply(method, this, args)
-      } finally {
-        isWithin = false
-      }
-    }
     return function (...args) {
       if (!recorder.active || isWithin) return Reflect.apply(method, this, args)
-      const [key] = args
-      const read = (result: unknown) => operation === 'get' ? readBy(key, result) : NOTHING
+      if (!isMap) for (const arg of args) if (isPromise(arg)) values.add(arg)
+      const end = endOf(recorder, operation, operation !== 'get' ? () => NOTHING : (result) => readBy(name, args, result))
       const callback = args.length > firstCallback ? args.at(-1) : undefined
-      if (typeof callback !== 'function') return observedCall(recorder, operation, guarded, this, args, read)
-      return calledBack(operation, guarded, this, args, callback as Method, read)
+      if (typeof callback === 'function') return calledBack((asked) => guarded(true, method, this, asked), args, callback as Method, end)
+      return watched(() => guarded(true, method, this, args), end, settle)
     }
   }))
 
-  /** What a key's value is when the cache does not have it: undefined; and null, unless the cache can say more by `has`. */
-  function readBy (key: unknown, result: unknown): Read {
-    if (Array.isArray(key)) {
-      if (Array.isArray(result)) return readOf(result, isThere)
-      const values = result instanceof Map ? [...result.values()] : typeof result === 'object' && result !== null ? Object.values(result) : []
-      const hits = Math.min(key.length, values.filter(isThere).length)
-      return [hits, key.length - hits]
+  function guarded (isOwn: boolean, method: Method, self: unknown, args: unknown[]): unknown {
+    const before = isWithin
+    isWithin = isOwn
+    try {
+      return Reflect.apply(method, self, args)
+    } finally {
+      isWithin = before
     }
-    return isThere(result) || (result === undefined && cache instanceof Map && Map.prototype.has.call(cache, key)) ? HIT : MISS
+  }
+
+  /** What the caller is given. A Map, and a cache that a promise was put into, give values and no answers to wait for. */
+  function settle (result: unknown, end: End): unknown {
+    if (isMap || (isPromise(result) && values.has(result))) {
+      end.ended(result)
+      return result
+    }
+    if (!isPromise(result)) return settled(result, end)
+    const before = given.get(result)
+    const now = settled(result, end)
+    if (before === undefined) {
+      given.set(result, now)
+      return now
+    }
+    // Whoever has the first one hears of a rejection.
+    ;(now as Promise<unknown>).catch(() => {})
+    return before
+  }
+
+  /** What a key's value is when the cache does not have it: undefined; and null, unless the cache can say more by `has`. */
+  function readBy (name: string, args: readonly unknown[], result: unknown): Read {
+    const [key] = args
+    if (Array.isArray(key)) return readOf(result, key.length, isThere)
+    if (name !== 'get' && Array.isArray(result)) return readOf(result, args.filter((arg) => typeof arg === 'string' || typeof arg === 'number').length, isThere)
+    return isThere(result) || (isMap && Map.prototype.has.call(cache, key)) ? HIT : MISS
   }
 
   function isThere (value: unknown): boolean {
@@ -60,39 +85,22 @@ export function observeAnyCache (cache: AnyCache, recorder: CacheRecorder): () =
   }
 
   /** A method that returns nothing tells its last argument. One that returns something has only been given a function. */
-  function calledBack (operation: CacheOperation, method: Method, self: unknown, args: unknown[], callback: Method, read: (result: unknown) => Read): unknown {
-    const began = recorder.now()
-    const exemplar = recorder.exemplar()
-    let isOver = false
-    const over = (end: () => void) => {
-      if (isOver) return
-      isOver = true
-      if (recorder.active) recorder.record(end)
-    }
-    const observed: Method = function (this: unknown, ...given) {
-      const [error, value] = given
-      if (!isReturning) {
-        over(() => {
-          if (error !== null && error !== undefined) recorder.failed(operation, began, error, exemplar)
-          else recorder.ended(operation, began, ...read(value), exemplar)
-        })
+  function calledBack (call: (args: unknown[]) => unknown, args: unknown[], callback: Method, end: End): unknown {
+    let isReturned = false
+    const observed: Method = function (this: unknown, ...told) {
+      const [error, value] = told
+      if (!isReturned) {
+        if (error !== null && error !== undefined) end.failed(error)
+        else end.ended(value)
       }
-      return Reflect.apply(callback, this, given)
+      // What the application asks for from here is its own.
+      return guarded(false, callback, this, told)
     }
-    let isReturning = false
-    let result
-    try {
-      result = Reflect.apply(method, self, [...args.slice(0, -1), observed])
-    } catch (error) {
-      over(() => { recorder.failed(operation, began, error, exemplar) })
-      throw error
-    }
+    const result = watched(() => call([...args.slice(0, -1), observed]), { failed: end.failed, ended () {} }, (value) => value)
     if (result === undefined) return result
-    isReturning = true
-    if (isOver) return result
-    isOver = true
-    return observedCall(recorder, operation, () => result, self, args, read)
+    isReturned = true
+    return settle(result, end)
   }
 
-  return () => { for (const restore of restores) restore() }
+  return taken(steps)
 }

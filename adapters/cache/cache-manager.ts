@@ -1,6 +1,7 @@
 import { shadowMethod, type CacheOperation, type CacheRecorder, type Method } from '../../src/adapter.js'
-import { HIT, MISS, NOTHING, isThenable, readOf, type Read } from './calls.js'
+import { HIT, MISS, NOTHING, readOf, readSafely, watched, type Read } from './calls.js'
 import { Failures } from './failures.js'
+import { taken } from './restores.js'
 
 /** What `createCache` of cache-manager makes, as this adapter sees it. */
 export interface CacheManager {
@@ -21,52 +22,49 @@ export function isCacheManager (value: object): value is CacheManager {
 
 /** Observes the calls of a cache of cache-manager. Its stores are read for it and not for the application: they are not counted. */
 export function observeCacheManager (cache: CacheManager, recorder: CacheRecorder): () => void {
-  const failures = new Failures()
+  const failures = new Failures(recorder)
   const listen = (event: unknown) => {
     const { error } = (event ?? {}) as { error?: unknown }
     if (error !== undefined) failures.add(error)
   }
-  for (const event of TOLD) cache.on(event, listen)
-  const restores = [
-    () => { for (const event of TOLD) cache.off(event, listen) },
-    ...cache.stores.map((store) => failures.of(store, recorder)),
-    observeWrap(cache, recorder)
-  ]
-  for (const [name, operation] of Object.entries(METHODS)) {
-    restores.push(shadowMethod(cache, name, (method) => function (...args) {
+  const steps = [
+    ...TOLD.map((event) => () => {
+      cache.on(event, listen)
+      return () => { cache.off(event, listen) }
+    }),
+    ...cache.stores.map((store) => () => failures.ofStore(store)),
+    () => observeWrap(cache, recorder, failures),
+    ...Object.entries(METHODS).map(([name, operation]) => () => shadowMethod(cache, name, (method) => function (...args) {
       return recorder.active ? observed(name, operation, method, this, args) : Reflect.apply(method, this, args)
     }))
-  }
+  ]
 
   function observed (name: string, operation: CacheOperation, method: Method, self: unknown, args: unknown[]): unknown {
     const began = recorder.now()
     const exemplar = recorder.exemplar()
     const seen = failures.count
-    const result = Reflect.apply(method, self, args)
-    if (!isThenable(result)) return result
-    return result.then((value) => {
-      if (!recorder.active) return value
-      recorder.record(() => {
-        const [hits, misses] = operation === 'get' ? readBy(name, value) : NOTHING
+    return watched(() => Reflect.apply(method, self, args), {
+      ended (value) {
+        if (!recorder.active) return
+        const [hits, misses] = operation === 'get' ? readSafely(() => readBy(name, args[0], value)) : NOTHING
         const isFailed = failures.count > seen && (misses > 0 || (operation !== 'get' && value === undefined))
         if (isFailed) recorder.failed(operation, began, failures.last, exemplar)
         else recorder.ended(operation, began, 0, 0, exemplar)
         recorder.keysRead(hits, isFailed ? 0 : misses)
-      })
-      return value
-    }, (reason: unknown) => {
-      if (recorder.active) recorder.failed(operation, began, reason, exemplar)
-      throw reason
+      },
+      failed (reason) {
+        if (recorder.active) recorder.failed(operation, began, reason, exemplar)
+      }
     })
   }
 
-  return () => { for (const restore of restores) restore() }
+  return taken(steps)
 }
 
 const isThere = (value: unknown) => value !== undefined
 
-function readBy (name: string, value: unknown): Read {
-  if (name === 'mget') return readOf(value as unknown[], isThere)
+function readBy (name: string, keys: unknown, value: unknown): Read {
+  if (name === 'mget') return readOf(value, Array.isArray(keys) ? keys.length : 0, isThere)
   return isThere(value) ? HIT : MISS
 }
 
@@ -77,66 +75,65 @@ type Load = (this: unknown, ...args: unknown[]) => unknown
  * something, and else calls the application's function: so either tells what it has found. A wrap that is made while
  * another of its key is under way is given that one's result, and reads nothing.
  */
-function observeWrap (cache: CacheManager, recorder: CacheRecorder): () => void {
-  const underWay = new Set<unknown>()
+function observeWrap (cache: CacheManager, recorder: CacheRecorder, failures: Failures): () => void {
+  const underWay = new Set<string>()
   return shadowMethod(cache, 'wrap', (wrap) => function (...args) {
-    const [key, load, ttl, threshold] = args
-    if (!recorder.active || typeof load !== 'function' || underWay.has(key)) return Reflect.apply(wrap, this, args)
-    underWay.add(key)
+    const [key, load] = args
+    const name = nameOf(key)
+    if (!recorder.active || typeof load !== 'function' || name === undefined || underWay.has(name)) return Reflect.apply(wrap, this, args)
     const began = recorder.now()
     const exemplar = recorder.exemplar()
+    const seen = failures.count
     let isRead = false
     let loaded: number | undefined
     const read = (isHit: boolean) => {
       if (isRead) return
       isRead = true
-      if (recorder.active) recorder.ended('get', began, isHit ? 1 : 0, isHit ? 0 : 1, exemplar)
-    }
-    const observedThreshold = (asked: unknown) => function (this: unknown, ...values: unknown[]) {
-      read(true)
-      return typeof asked === 'function' ? Reflect.apply(asked as Load, this, values) as unknown : asked
+      if (!recorder.active) return
+      if (!isHit && failures.count > seen) recorder.failed('get', began, failures.last, exemplar)
+      else recorder.ended('get', began, isHit ? 1 : 0, isHit ? 0 : 1, exemplar)
     }
     const observedLoad: Load = function (...given) {
       // A refresh calls it too, after what was there was found.
       const isRefresh = isRead
       read(false)
-      const result = Reflect.apply(load as Load, this, given)
-      if (isRefresh) return result
-      if (!isThenable(result)) {
-        loaded = recorder.now()
-        return result
+      const loads = () => Reflect.apply(load as Load, this, given)
+      return isRefresh ? loads() : watched(loads, { ended () { loaded = recorder.now() }, failed () {} })
+    }
+    let asked = args
+    recorder.record(() => { asked = [key, observedLoad, ...withThreshold(args.slice(2), () => { read(true) })] })
+    underWay.add(name)
+    return watched(() => Reflect.apply(wrap, this, asked), {
+      ended () {
+        underWay.delete(name)
+        read(true)
+        if (loaded !== undefined && recorder.active) recorder.ended('set', loaded, 0, 0, exemplar)
+      },
+      failed (reason) {
+        underWay.delete(name)
+        // What the application's own function throws is no error of the cache.
+        if (loaded !== undefined && recorder.active) recorder.failed('set', loaded, reason, exemplar)
       }
-      return result.then((value) => {
-        loaded = recorder.now()
-        return value
-      })
-    }
-    const asked = isOptions(ttl)
-      ? [key, observedLoad, { ...ttl, refreshThreshold: observedThreshold(ttl.refreshThreshold) }, ...args.slice(3)]
-      : [key, observedLoad, ttl, observedThreshold(threshold), ...args.slice(4)]
-    let result
-    try {
-      result = Reflect.apply(wrap, this, asked)
-    } catch (error) {
-      underWay.delete(key)
-      throw error
-    }
-    if (!isThenable(result)) {
-      underWay.delete(key)
-      return result
-    }
-    return result.then((value) => {
-      underWay.delete(key)
-      read(true)
-      if (loaded !== undefined && recorder.active) recorder.ended('set', loaded, 0, 0, exemplar)
-      return value
-    }, (reason: unknown) => {
-      underWay.delete(key)
-      // What the application's own function throws is no error of the cache.
-      if (loaded !== undefined && recorder.active) recorder.failed('set', loaded, reason, exemplar)
-      throw reason
     })
   })
+}
+
+/** What cache-manager knows a key of a wrap by. */
+function nameOf (key: unknown): string | undefined {
+  try {
+    return String(key)
+  } catch {
+    return undefined
+  }
+}
+
+/** The arguments of a wrap after its function, with a threshold of a refresh that tells when it is asked for. */
+function withThreshold ([ttl, threshold, ...rest]: unknown[], tell: () => void): unknown[] {
+  const telling = (asked: unknown) => function (this: unknown, ...values: unknown[]) {
+    tell()
+    return typeof asked === 'function' ? Reflect.apply(asked as Load, this, values) as unknown : asked
+  }
+  return isOptions(ttl) ? [{ ...ttl, refreshThreshold: telling(ttl.refreshThreshold) }, threshold, ...rest] : [ttl, telling(threshold), ...rest]
 }
 
 function isOptions (value: unknown): value is { readonly refreshThreshold?: unknown } {

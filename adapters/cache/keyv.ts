@@ -1,6 +1,7 @@
 import { shadowMethod, type CacheOperation, type CacheRecorder, type Method } from '../../src/adapter.js'
-import { HIT, MISS, NOTHING, isThenable, readOf } from './calls.js'
-import { Failures } from './failures.js'
+import { HIT, MISS, NOTHING, readOf, readSafely, watched } from './calls.js'
+import { Failures, onReads } from './failures.js'
+import { taken } from './restores.js'
 
 /** A Keyv, as this adapter sees it. */
 export interface Keyv {
@@ -35,17 +36,26 @@ interface Call {
   reason: unknown
 }
 
+/** On what stands for a Keyv during one call: that call. */
+const CALL = Symbol('call')
+
+function fail (call: Call, reason: unknown): void {
+  call.failed++
+  call.reason = reason
+}
+
 /**
  * Observes the calls of a Keyv. It gives undefined for a key that is not there, and for one whose store has failed: it
  * tells of the latter by an event, or not at all, so its store is listened in on.
  */
 export function observeKeyv (keyv: Keyv, recorder: CacheRecorder): () => void {
-  const failures = new Failures()
-  const restores = [failures.of(keyv, recorder)]
+  const failures = new Failures(recorder)
   /** The call that is about to read the store: it does so before it returns. */
   let current: Call | undefined
-  const { store } = keyv.opts
-  if (isObject(store) && !(store instanceof Map)) restores.push(listenIn(store))
+  const steps = [() => failures.events(keyv), () => onReads(keyv.opts.store, () => {
+    const call = current
+    return call === undefined || !recorder.active ? undefined : (reason) => { fail(call, reason) }
+  })]
   // Keyv deletes what it finds expired, and gives calls for many keys to each other: by methods that are not observed.
   const inner = Object.create(keyv) as object
   const isPlain = isKeyvItself(keyv)
@@ -54,68 +64,56 @@ export function observeKeyv (keyv: Keyv, recorder: CacheRecorder): () => void {
     const method: unknown = Reflect.get(keyv, name)
     if (typeof method !== 'function') continue
     Object.defineProperty(inner, name, { value: method, writable: true })
-    restores.push(shadowMethod(keyv, name, (original) => function (...args) {
+    steps.push(() => shadowMethod(keyv, name, (original) => function (...args) {
       if (!recorder.active) return Reflect.apply(original, this, args)
-      return observed(operation, name.includes('Many') || Array.isArray(args[0]), original, this === keyv && isPlain ? inner : this, args)
+      return observed(operation, name.includes('Many') || Array.isArray(args[0]), original, this, args)
     }))
   }
+  const decode: unknown = Reflect.get(keyv, 'deserializeData')
+  if (typeof decode === 'function') {
+    Object.defineProperty(inner, 'deserializeData', {
+      writable: true,
+      value (this: { [CALL]?: Call }, ...args: unknown[]) {
+        const { [CALL]: call } = this
+        return call === undefined
+          ? Reflect.apply(decode, this, args) as unknown
+          : watched(() => Reflect.apply(decode, this, args), { ended () {}, failed (reason) { fail(call, reason) } })
+      }
+    })
+  }
 
-  function observed (operation: CacheOperation, isMany: boolean, method: Method, self: unknown, args: unknown[]): unknown {
+  function observed (operation: CacheOperation, isMany: boolean, method: Method, caller: unknown, args: unknown[]): unknown {
     const began = recorder.now()
     const exemplar = recorder.exemplar()
     const seen = failures.count
     const call: Call = { failed: 0, reason: undefined }
+    // Each key of many is decoded for itself, and of one that cannot be nobody is told.
+    const self = caller !== keyv || !isPlain ? caller : isMany ? Object.create(inner, { [CALL]: { value: call } }) as object : inner
     const before = current
-    current = call
-    let result
-    try {
-      result = Reflect.apply(method, self, args)
-    } finally {
-      current = before
-    }
-    if (!isThenable(result)) return result
-    return result.then((value) => {
-      if (!recorder.active) return value
-      recorder.record(() => {
+    return watched(() => {
+      current = call
+      try {
+        return Reflect.apply(method, self, args)
+      } finally {
+        current = before
+      }
+    }, {
+      ended (value) {
+        if (!recorder.active) return
+        const [hits, misses] = operation !== 'get' ? NOTHING : isMany ? readSafely(() => readOf(value, Array.isArray(args[0]) ? args[0].length : 0, isThere)) : isThere(value) ? HIT : MISS
         const isFailed = failures.count > seen
-        const [hits, misses] = operation !== 'get' ? NOTHING : isMany ? readOf(value as unknown[], isThere) : isThere(value) ? HIT : MISS
         const unread = isFailed ? misses : Math.min(call.failed, misses)
         if (unread > 0 || (isFailed && operation !== 'get' && value !== true)) recorder.failed(operation, began, isFailed ? failures.last : call.reason, exemplar)
         else recorder.ended(operation, began, 0, 0, exemplar)
         recorder.keysRead(hits, misses - unread)
-      })
-      return value
-    }, (reason: unknown) => {
-      if (recorder.active) recorder.failed(operation, began, reason, exemplar)
-      throw reason
+      },
+      failed (reason) {
+        if (recorder.active) recorder.failed(operation, began, reason, exemplar)
+      }
     })
   }
 
-  function listenIn (store: object): () => void {
-    return shadowMethod(store, 'get', (get) => function (...args) {
-      const call = current
-      if (call === undefined || !recorder.active) return Reflect.apply(get, this, args)
-      const failed = (reason: unknown) => {
-        call.failed++
-        call.reason = reason
-      }
-      let result
-      try {
-        result = Reflect.apply(get, this, args)
-      } catch (error) {
-        failed(error)
-        throw error
-      }
-      return !isThenable(result)
-        ? result
-        : result.then((value) => value, (reason: unknown) => {
-          failed(reason)
-          throw reason
-        })
-    })
-  }
-
-  return () => { for (const restore of restores) restore() }
+  return taken(steps)
 }
 
 /** Whether a Keyv is of the class itself: one that extends it may have private fields, which only it has. */

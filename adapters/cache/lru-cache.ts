@@ -1,11 +1,11 @@
 import { overlayMethod, type CacheOperation, type CacheRecorder, type Method } from '../../src/adapter.js'
+import { taken } from './restores.js'
 
 /** An LRUCache of lru-cache, as this adapter sees it. */
 export interface LruCache {
   readonly allowStale?: boolean
   get (key: unknown, options?: unknown): unknown
   peek (key: unknown, options?: unknown): unknown
-  has (key: unknown, options?: unknown): boolean
 }
 
 export function isLruCache (value: object): value is LruCache {
@@ -25,33 +25,39 @@ type Options = { readonly allowStale?: boolean, readonly forceRefresh?: boolean 
 export function observeLruCache (cache: LruCache, recorder: CacheRecorder): () => void {
   /** Whether the cache is at work: some versions call their own methods. */
   let isWithin = false
-  const restores = [
-    read('get'),
-    read('peek'),
-    load('fetch', (key, options) => isCurrent(key) || isServed(key, options)),
-    load('forceFetch', (key, options) => isCurrent(key) || isServed(key, options)),
-    load('memo', isServed),
-    ...Object.entries(OTHERS).map(([name, operation]) => call(name, operation))
+  const steps = [
+    ...['get', 'peek'].map((name) => () => read(name)),
+    ...['fetch', 'forceFetch', 'memo'].map((name) => () => load(name)),
+    ...Object.entries(OTHERS).map(([name, operation]) => () => call(name, operation))
   ]
 
-  function read (name: 'get' | 'peek'): () => void {
-    return overlayMethod(cache, name, (under) => function (key, options) {
-      if (!recorder.active || isWithin) return under[name].call(this, key, options)
+  function read (name: string): () => void {
+    return overlayMethod(cache, name, (under) => function (...args) {
+      if (!recorder.active || isWithin) return Reflect.apply(under[name] as Method, this, args)
       const began = recorder.now()
-      const value = under[name].call(this, key, options)
-      if (value !== undefined || isCurrent(key)) recorder.ended('get', began, 1, 0, recorder.exemplar())
+      let value
+      isWithin = true
+      try {
+        value = Reflect.apply(under[name] as Method, this, args)
+      } catch (error) {
+        recorder.failed('get', began, error, recorder.exemplar())
+        throw error
+      } finally {
+        isWithin = false
+      }
+      if (value !== undefined) recorder.ended('get', began, 1, 0, recorder.exemplar())
       else recorder.ended('get', began, 0, 1, recorder.exemplar())
       return value
     })
   }
 
-  function load (name: string, isThere: (key: unknown, options: Options) => boolean): () => void {
+  function load (name: string): () => void {
     return overlayMethod(cache, name, (under) => function (...args) {
       if (recorder.active && !isWithin) {
         const began = recorder.now()
         recorder.record(() => {
           const [key, options] = args as [unknown, Options]
-          const isHit = options?.forceRefresh !== true && isThere(key, options)
+          const isHit = options?.forceRefresh !== true && isServed(key, options)
           recorder.ended('get', began, isHit ? 1 : 0, isHit ? 0 : 1, recorder.exemplar())
         })
       }
@@ -69,7 +75,7 @@ export function observeLruCache (cache: LruCache, recorder: CacheRecorder): () =
         recorder.ended(operation, began, 0, 0, recorder.exemplar())
         return result
       } catch (error) {
-        recorder.failed(operation, began, error)
+        recorder.failed(operation, began, error, recorder.exemplar())
         throw error
       } finally {
         isWithin = false
@@ -77,25 +83,16 @@ export function observeLruCache (cache: LruCache, recorder: CacheRecorder): () =
     })
   }
 
-  /** Whether the cache has a key, undefined being a value as any other. */
-  function isCurrent (key: unknown): boolean {
-    return silently(() => cache.has(key, { updateAgeOnHas: false }))
-  }
-
   /** Whether the cache answers by itself, with a value that may be stale. */
   function isServed (key: unknown, options: Options): boolean {
-    return silently(() => cache.peek(key, { allowStale: options?.allowStale ?? cache.allowStale })) !== undefined
-  }
-
-  function silently<R> (ask: () => R): R {
     const before = isWithin
     isWithin = true
     try {
-      return ask()
+      return cache.peek(key, { allowStale: options?.allowStale ?? cache.allowStale }) !== undefined
     } finally {
       isWithin = before
     }
   }
 
-  return () => { for (const restore of restores) restore() }
+  return taken(steps)
 }

@@ -1,6 +1,7 @@
 import { overlayMethod, shadow, type CacheRecorder, type Method } from '../../src/adapter.js'
-import { isThenable } from './calls.js'
+import { watched } from './calls.js'
 import { answered, commandOf, executed, refused, type RedisCommand } from './redis-commands.js'
+import { taken } from './restores.js'
 
 /** A client, a pool or a cluster of node-redis, as this adapter sees it: what is given out has the real one as `_self`. */
 export interface NodeRedis {
@@ -34,8 +35,7 @@ function isCluster (self: object): boolean {
 
 export function observeNodeRedis ({ _self: self }: NodeRedis, recorder: CacheRecorder): () => void {
   if (isPool(self)) return observePool(self, recorder)
-  const restores = [isCluster(self) ? observeCluster(self, recorder) : observeClient(self as Client, recorder), observeMulti(self, recorder)]
-  return () => { for (const restore of restores) restore() }
+  return taken([() => isCluster(self) ? observeCluster(self, recorder) : observeClient(self as Client, recorder), () => observeMulti(self, recorder)])
 }
 
 /**
@@ -47,21 +47,21 @@ function observeClient (client: Client, recorder: CacheRecorder): () => void {
   const begun = new WeakSet<object>()
   const whole = (name: string) => overlayMethod(client, name, (under) => function (...args) {
     const { redisArgs } = (args[1] ?? {}) as Partial<Parser>
-    if (!recorder.active || redisArgs === undefined) return Reflect.apply(under[name] as Method, this, args)
+    if (!recorder.active || !Array.isArray(redisArgs)) return Reflect.apply(under[name] as Method, this, args)
     begun.add(redisArgs)
     return observed(recorder, redisArgs, () => Reflect.apply(under[name] as Method, this, args))
   })
-  const restores = [
-    overlayMethod(client, 'sendCommand', (under) => function (...args) {
+  const steps = [
+    () => overlayMethod(client, 'sendCommand', (under) => function (...args) {
       const sent = args[0] as readonly unknown[]
       if (!recorder.active || !Array.isArray(sent) || begun.has(sent)) return Reflect.apply(under.sendCommand, this, args)
       return observed(recorder, sent, () => Reflect.apply(under.sendCommand, this, args))
     }),
     // It is sent by its hash, and whole when Redis does not know that.
-    whole('_executeScript')
+    () => whole('_executeScript')
   ]
-  if (client.clientSideCache !== undefined) restores.push(whole('_executeCommand'))
-  return () => { for (const restore of restores) restore() }
+  if (client.clientSideCache !== undefined) steps.push(() => whole('_executeCommand'))
+  return taken(steps)
 }
 
 /** A cluster sends a command again where it was moved to, and splits one of many keys. */
@@ -69,7 +69,7 @@ function observeCluster (cluster: object, recorder: CacheRecorder): () => void {
   return overlayMethod(cluster, '_executeWithPolicies', (under) => function (...args) {
     const { redisArgs } = (args[0] ?? {}) as Partial<Parser>
     const run = () => Reflect.apply(under._executeWithPolicies, this, args)
-    return recorder.active && redisArgs !== undefined ? observed(recorder, redisArgs, run, true) : run()
+    return recorder.active && Array.isArray(redisArgs) ? observed(recorder, redisArgs, run, true) : run()
   })
 }
 
@@ -91,17 +91,13 @@ function observePool (pool: object, recorder: CacheRecorder): () => void {
     const began = recorder.now()
     const exemplar = recorder.exemplar()
     let isUsed = false
-    const result = Reflect.apply(under.execute, this, [(...given: unknown[]) => {
+    const run = () => Reflect.apply(under.execute, this, [(...given: unknown[]) => {
       isUsed = true
       if (recorder.active) recorder.record(() => { observe(given[0]) })
       return Reflect.apply(use, undefined, given) as unknown
-    }])
-    if (!isThenable(result)) return result
-    return result.then((value) => value, (reason: unknown) => {
-      // The caller got no client, and its command was never sent.
-      if (!isUsed && recorder.active) recorder.failed('other', began, reason, exemplar)
-      throw reason
-    })
+    }, ...args.slice(1)])
+    // The caller got no client, and its command was never sent.
+    return watched(run, { ended () {}, failed (reason) { if (!isUsed && recorder.active) recorder.failed('other', began, reason, exemplar) } })
   })
   const restoreMulti = observeMulti(pool, recorder, (send) => {
     isBatch = true
@@ -137,19 +133,18 @@ function observedBatch (recorder: CacheRecorder, send: Method, isTransaction: bo
   return function (...args) {
     const sent = args.find(Array.isArray) as ReadonlyArray<{ readonly args?: readonly unknown[] }> | undefined
     if (!recorder.active || sent === undefined) return Reflect.apply(send, this, args)
-    const commands = sent.map(({ args: each = [] }) => commandOf(each[0], each))
+    let commands: Array<RedisCommand | undefined> = []
+    recorder.record(() => { commands = sent.map(({ args: each = [] }) => commandOf(each[0], each)) })
     const began = recorder.now()
     const exemplar = recorder.exemplar()
-    const result = around(() => Reflect.apply(send, this, args))
-    return isThenable(result)
-      ? result.then((replies) => {
+    return watched(() => around(() => Reflect.apply(send, this, args)), {
+      ended (replies) {
         if (recorder.active) recorder.record(() => { batchAnswered(recorder, commands, began, replies, exemplar, isTransaction) })
-        return replies
-      }, (reason: unknown) => {
+      },
+      failed (reason) {
         if (recorder.active) refused(recorder, isTransaction ? TRANSACTION : commands.length === 1 && commands[0] !== undefined ? commands[0] : OTHER, began, reason, exemplar)
-        throw reason
-      })
-      : result
+      }
+    })
   }
 }
 
@@ -164,21 +159,18 @@ function batchAnswered (recorder: CacheRecorder, commands: ReadonlyArray<RedisCo
 
 /** Observes what a command is answered with. */
 function observed (recorder: CacheRecorder, args: readonly unknown[], send: () => unknown, isDecoded = false): unknown {
-  let command = commandOf(args[0], args)
-  if (command === undefined) return send()
-  // JSON's own null is decoded to what stands for a key that is not there.
-  if (isDecoded && /^json\./i.test(String(args[0]))) command = { operation: command.operation }
-  const is = command
+  let command: RedisCommand | undefined
+  recorder.record(() => {
+    command = commandOf(args[0], args)
+    // JSON's own null is decoded to what stands for a key that is not there.
+    if (command !== undefined && isDecoded && /^json\./i.test(String(args[0]))) command = { operation: command.operation }
+  })
+  const is = command as RedisCommand | undefined
+  if (is === undefined) return send()
   const began = recorder.now()
   const exemplar = recorder.exemplar()
-  const result = send()
-  return isThenable(result)
-    ? result.then((reply) => {
-      if (recorder.active) recorder.record(() => { answered(recorder, is, began, reply, exemplar) })
-      return reply
-    }, (reason: unknown) => {
-      if (recorder.active) refused(recorder, is, began, reason, exemplar)
-      throw reason
-    })
-    : result
+  return watched(send, {
+    ended (reply) { if (recorder.active) recorder.record(() => { answered(recorder, is, began, reply, exemplar) }) },
+    failed (reason) { if (recorder.active) refused(recorder, is, began, reason, exemplar) }
+  })
 }

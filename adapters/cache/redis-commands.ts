@@ -122,7 +122,7 @@ export function executed (recorder: CacheRecorder, commands: ReadonlyArray<Redis
 
 /** A command was answered with an error, or not at all. */
 export function refused (recorder: CacheRecorder, { operation }: RedisCommand, began: number, reason: unknown, exemplar: Exemplar): void {
-  recorder.failed(operation, began, errorTypeOfRedis(reason), exemplar)
+  recorder.record(() => { recorder.failed(operation, began, errorTypeOfRedis(reason), exemplar) })
 }
 
 /** The first words of the errors that Redis itself answers with. A script may answer with any, so the rest have none. */

@@ -6,9 +6,9 @@ import { Keyv } from 'keyv'
 import { LRUCache } from 'lru-cache'
 import { Registry } from 'prom-client'
 import { createClient } from 'redis'
-import { inspect } from 'node:util'
 import { instrumentCache, type CacheLike } from '../../adapters/cache.js'
 import { cacheNumbers } from '../cache/numbers.js'
+import { seenBy, sights } from '../cache/sight.js'
 import { startRedis } from '../support/redis.js'
 
 const server = await startRedis(t)
@@ -134,45 +134,23 @@ const subjects: Record<string, Subject> = {
   }
 }
 
-/** What can be seen of an error: all but what differs from run to run, and of its stack the frames of this file. */
-function sight (value: unknown): unknown {
-  if (!(value instanceof Error)) return value
-  const frames = value.stack?.split('\n').filter((line) => line.includes('cache-invisible.test.ts')).map((line) => line.trim())
-  return { ...value, text: String(value), constructor: value.constructor.name, frames }
-}
-
-async function run (form: Form, cache: Methods): Promise<unknown[]> {
-  const seen: unknown[] = []
-  async function application () {
-    const back = form(cache, (...args) => seen.push(...args.map(sight)))
-    seen.push(typeof back, back instanceof Promise)
-    seen.push(await back)
-  }
-  try {
-    await application()
-  } catch (error) {
-    seen.push(sight(error))
-  }
-  return seen
-}
-
 for (const [name, subject] of Object.entries(subjects)) {
   t.test(`an application of ${name} sees the same with and without`, async (t) => {
-    const sights: string[] = []
+    const all: string[] = []
     for (const how of ['bare', 'observed', 'undone']) {
       const cache = await subject.make()
       const registry = new Registry()
       const undo = how === 'bare' ? undefined : instrumentCache(cache, { registry })
       if (how === 'undone') undo?.()
       const seen: unknown[] = []
-      for (const [title, form] of Object.entries(subject.forms)) seen.push(title, await run(form, cache as unknown as Methods))
-      sights.push(inspect(seen, { depth: 8, maxArrayLength: null, breakLength: 120 }))
+      for (const [title, form] of Object.entries(subject.forms)) seen.push(title, await seenBy((note) => form(cache as unknown as Methods, note)))
+      all.push(sights(seen))
       const { gets } = await cacheNumbers(registry)
       t.equal(gets > 0, how === 'observed')
       await subject.end?.(cache)
     }
-    t.equal(sights[1], sights[0])
-    t.equal(sights[2], sights[0])
+    t.equal(all[1], all[0])
+    t.equal(all[2], all[0])
   })
 
   t.test(`${name}: undo puts everything back exactly`, async (t) => {
