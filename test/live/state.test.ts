@@ -17,7 +17,7 @@ function chart (id: string, ...lines: Line[]): Chart {
 
 /** What a process tells that has been asked at this time. */
 function liveAt (time: number, times: number[], charts: Chart[], { id = 'a', ...more }: Partial<Live> & { id?: string } = {}): Live {
-  const about = { service: { name: 'walks', version: '1.4.2' }, host: 'h', pid: 1, node: 'v20', id, started: 0, processes: null, interval: STEP, step: STEP, span: SPAN }
+  const about = { service: { name: 'walks', version: '1.4.2', commit: null }, host: 'h', pid: 1, node: 'v20', id, started: 0, processes: null, interval: STEP, step: STEP, span: SPAN }
   return { version: 1, time, range: '5m', route: null, about, problems: [], summary: [], times, charts, routes: [], marks: [], leftOut: [], ...more }
 }
 
