@@ -1,6 +1,8 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createSecureServer, type ServerOptions } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
+import { gzipSync } from 'node:zlib'
 
 /** How the service answers, by the path. */
 const answers: Record<string, (response: ServerResponse, request: IncomingMessage) => void> = {
@@ -24,6 +26,16 @@ const answers: Record<string, (response: ServerResponse, request: IncomingMessag
   '/half': (response) => { response.writeHead(200, { 'content-length': 100 }).write('half') },
   '/cut': (response) => { response.destroy() },
   '/cut-in-the-body': (response) => { response.writeHead(200, { 'content-length': 100 }).write('half', () => { response.destroy() }) },
+  '/cut-in-a-chunk': (response) => { response.write('half', () => { response.destroy() }) },
+  '/reset': (response) => { response.socket?.resetAndDestroy() },
+  '/trailers': (response) => {
+    response.writeHead(200, { trailer: 'x-sum' }).write('hello')
+    response.addTrailers({ 'x-sum': '5' })
+    response.end()
+  },
+  '/loop': (response) => { response.writeHead(307, { location: '/loop' }).end() },
+  '/away': (response) => { response.writeHead(301, { location: 'http://nobody.invalid/' }).end() },
+  '/gzip': (response) => { response.setHeader('content-encoding', 'gzip').end(gzipSync('hello')) },
   '/garbage': (response) => { response.socket?.end('this is no HTTP\r\n\r\n') },
   '/echo': (response, request) => { request.pipe(response) }
 }
@@ -47,6 +59,15 @@ export class HostileService {
       if (answer === undefined) response.writeHead(404).end()
       else answer(response, request)
     })
+    server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+      if (request.url === '/nothing') {
+        response.writeHead(417).end()
+        return
+      }
+      response.writeContinue()
+      server.emit('request', request, response)
+    })
+    server.on('tlsClientError', () => {})
     server.on('connection', (socket: Socket) => {
       this.#sockets.add(socket)
       socket.on('error', () => {}).on('close', () => { this.#sockets.delete(socket) })
@@ -55,8 +76,9 @@ export class HostileService {
     server.on('connect', (_request, socket) => { socket.end('HTTP/1.1 200 Connection established\r\n\r\n') })
   }
 
-  static async start (t: { teardown (fn: () => unknown): void }): Promise<HostileService> {
-    const server = createServer()
+  /** @param secure what makes it a service of https: a key and a certificate */
+  static async start (t: { teardown (fn: () => unknown): void }, secure?: ServerOptions): Promise<HostileService> {
+    const server = secure === undefined ? createServer() : createSecureServer(secure)
     const service = new HostileService(server)
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
