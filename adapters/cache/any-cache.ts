@@ -39,20 +39,15 @@ export function observeAnyCache (cache: AnyCache, recorder: CacheRecorder): () =
       if (!isMap) for (const arg of args) if (isPromise(arg)) values.add(arg)
       const end = endOf(recorder, operation, operation !== 'get' ? () => NOTHING : (result) => readBy(name, args, result))
       const callback = args.length > firstCallback ? args.at(-1) : undefined
-      if (typeof callback === 'function') return calledBack((asked) => guarded(true, method, this, asked), args, callback as Method, end)
-      return watched(() => guarded(true, method, this, args), end, settle)
+      isWithin = true
+      try {
+        if (typeof callback === 'function') return calledBack(method, this, args, callback as Method, end)
+        return watched(method, this, args, end, settle)
+      } finally {
+        isWithin = false
+      }
     }
   }))
-
-  function guarded (isOwn: boolean, method: Method, self: unknown, args: unknown[]): unknown {
-    const before = isWithin
-    isWithin = isOwn
-    try {
-      return Reflect.apply(method, self, args)
-    } finally {
-      isWithin = before
-    }
-  }
 
   /** What the caller is given. A Map, and a cache that a promise was put into, give values and no answers to wait for. */
   function settle (result: unknown, end: End): unknown {
@@ -85,7 +80,7 @@ export function observeAnyCache (cache: AnyCache, recorder: CacheRecorder): () =
   }
 
   /** A method that returns nothing tells its last argument. One that returns something has only been given a function. */
-  function calledBack (call: (args: unknown[]) => unknown, args: unknown[], callback: Method, end: End): unknown {
+  function calledBack (method: Method, self: unknown, args: unknown[], callback: Method, end: End): unknown {
     let isReturned = false
     const observed: Method = function (this: unknown, ...told) {
       const [error, value] = told
@@ -93,10 +88,16 @@ export function observeAnyCache (cache: AnyCache, recorder: CacheRecorder): () =
         if (error !== null && error !== undefined) end.failed(error)
         else end.ended(value)
       }
-      // What the application asks for from here is its own.
-      return guarded(false, callback, this, told)
+      // What the application asks for from here is no call of the cache's own.
+      const before = isWithin
+      isWithin = false
+      try {
+        return Reflect.apply(callback, this, told)
+      } finally {
+        isWithin = before
+      }
     }
-    const result = watched(() => call([...args.slice(0, -1), observed]), { failed: end.failed, ended () {} }, (value) => value)
+    const result = watched(method, self, [...args.slice(0, -1), observed], end, (value) => value)
     if (result === undefined) return result
     isReturned = true
     return settle(result, end)

@@ -43,7 +43,7 @@ export function observeCacheManager (cache: CacheManager, recorder: CacheRecorde
     const began = recorder.now()
     const exemplar = recorder.exemplar()
     const seen = failures.count
-    return watched(() => Reflect.apply(method, self, args), {
+    return watched(method, self, args, {
       ended (value) {
         if (!recorder.active) return
         const [hits, misses] = operation === 'get' ? readSafely(() => readBy(name, args[0], value)) : NOTHING
@@ -68,8 +68,6 @@ function readBy (name: string, keys: unknown, value: unknown): Read {
   return isThere(value) ? HIT : MISS
 }
 
-type Load = (this: unknown, ...args: unknown[]) => unknown
-
 /**
  * A wrap is a get, and a set if there was nothing. It asks for the value's threshold of a refresh if there was
  * something, and else calls the application's function: so either tells what it has found. A wrap that is made while
@@ -93,17 +91,16 @@ function observeWrap (cache: CacheManager, recorder: CacheRecorder, failures: Fa
       if (!isHit && failures.count > seen) recorder.failed('get', began, failures.last, exemplar)
       else recorder.ended('get', began, isHit ? 1 : 0, isHit ? 0 : 1, exemplar)
     }
-    const observedLoad: Load = function (...given) {
+    const observedLoad: Method = function (...given) {
       // A refresh calls it too, after what was there was found.
       const isRefresh = isRead
       read(false)
-      const loads = () => Reflect.apply(load as Load, this, given)
-      return isRefresh ? loads() : watched(loads, { ended () { loaded = recorder.now() }, failed () {} })
+      return isRefresh ? Reflect.apply(load as Method, this, given) : watched(load as Method, this, given, { ended () { loaded = recorder.now() }, failed () {} })
     }
     let asked = args
     recorder.record(() => { asked = [key, observedLoad, ...withThreshold(args.slice(2), () => { read(true) })] })
     underWay.add(name)
-    return watched(() => Reflect.apply(wrap, this, asked), {
+    return watched(wrap, this, asked, {
       ended () {
         underWay.delete(name)
         read(true)
@@ -131,7 +128,7 @@ function nameOf (key: unknown): string | undefined {
 function withThreshold ([ttl, threshold, ...rest]: unknown[], tell: () => void): unknown[] {
   const telling = (asked: unknown) => function (this: unknown, ...values: unknown[]) {
     tell()
-    return typeof asked === 'function' ? Reflect.apply(asked as Load, this, values) as unknown : asked
+    return typeof asked === 'function' ? Reflect.apply(asked as Method, this, values) as unknown : asked
   }
   return isOptions(ttl) ? [{ ...ttl, refreshThreshold: telling(ttl.refreshThreshold) }, threshold, ...rest] : [ttl, telling(threshold), ...rest]
 }

@@ -47,14 +47,15 @@ export interface End {
 }
 
 /**
- * Calls, and tells what comes of it: what is returned, what a returned promise is settled with, or what is thrown.
+ * Calls a method, and tells what comes of it: what is returned, what a returned promise is settled with, or what is
+ * thrown. It has one frame on the stack, of which the application sees ten.
  * @param settle tells what a result comes to, and returns what the caller is to be given
  * @returns what the caller is to be given
  */
-export function watched (call: () => unknown, end: End, settle = settled): unknown {
+export function watched (method: Method, self: unknown, args: unknown[], end: End, settle = settled): unknown {
   let result
   try {
-    result = call()
+    result = Reflect.apply(method, self, args)
   } catch (error) {
     end.failed(error)
     throw error

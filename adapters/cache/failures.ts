@@ -46,7 +46,6 @@ export function onReads (store: unknown, listener: () => ((reason: unknown) => v
   if (typeof store !== 'object' || store === null || store instanceof Map || !Object.isExtensible(store)) return () => {}
   return shadowMethod(store, 'get', (get) => function (...args) {
     const failed = listener()
-    const read = () => Reflect.apply(get, this, args)
-    return failed === undefined ? read() : watched(read, { failed, ended () {} })
+    return failed === undefined ? Reflect.apply(get, this, args) : watched(get, this, args, { failed, ended () {} })
   })
 }

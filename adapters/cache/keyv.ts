@@ -1,5 +1,5 @@
 import { shadowMethod, type CacheOperation, type CacheRecorder, type Method } from '../../src/adapter.js'
-import { HIT, MISS, NOTHING, readOf, readSafely, watched } from './calls.js'
+import { HIT, MISS, NOTHING, readOf, readSafely, watched, type End } from './calls.js'
 import { Failures, onReads } from './failures.js'
 import { taken } from './restores.js'
 
@@ -77,7 +77,7 @@ export function observeKeyv (keyv: Keyv, recorder: CacheRecorder): () => void {
         const { [CALL]: call } = this
         return call === undefined
           ? Reflect.apply(decode, this, args) as unknown
-          : watched(() => Reflect.apply(decode, this, args), { ended () {}, failed (reason) { fail(call, reason) } })
+          : watched(decode as Method, this, args, { ended () {}, failed (reason) { fail(call, reason) } })
       }
     })
   }
@@ -90,14 +90,7 @@ export function observeKeyv (keyv: Keyv, recorder: CacheRecorder): () => void {
     // Each key of many is decoded for itself, and of one that cannot be nobody is told.
     const self = caller !== keyv || !isPlain ? caller : isMany ? Object.create(inner, { [CALL]: { value: call } }) as object : inner
     const before = current
-    return watched(() => {
-      current = call
-      try {
-        return Reflect.apply(method, self, args)
-      } finally {
-        current = before
-      }
-    }, {
+    const end: End = {
       ended (value) {
         if (!recorder.active) return
         const [hits, misses] = operation !== 'get' ? NOTHING : isMany ? readSafely(() => readOf(value, Array.isArray(args[0]) ? args[0].length : 0, isThere)) : isThere(value) ? HIT : MISS
@@ -110,7 +103,13 @@ export function observeKeyv (keyv: Keyv, recorder: CacheRecorder): () => void {
       failed (reason) {
         if (recorder.active) recorder.failed(operation, began, reason, exemplar)
       }
-    })
+    }
+    current = call
+    try {
+      return watched(method, self, args, end)
+    } finally {
+      current = before
+    }
   }
 
   return taken(steps)

@@ -1,5 +1,5 @@
 import { overlayMethod, shadow, type CacheRecorder, type Method } from '../../src/adapter.js'
-import { watched } from './calls.js'
+import { watched, type End } from './calls.js'
 import { answered, commandOf, executed, refused, type RedisCommand } from './redis-commands.js'
 import { taken } from './restores.js'
 
@@ -40,36 +40,47 @@ export function observeNodeRedis ({ _self: self }: NodeRedis, recorder: CacheRec
 
 /**
  * All that an application asks goes through `sendCommand`; what the client says to the server by itself goes around it.
- * What has a reply without it, from the cache of the client itself, is observed where it begins.
+ * Commands that have a method of their own are observed where that begins: their reply is decoded there, which may fail,
+ * and one from the cache of the client itself is never sent.
  */
 function observeClient (client: Client, recorder: CacheRecorder): () => void {
-  /** The arguments of commands that are observed already, before they are sent. */
+  const cachesItself = client.clientSideCache !== undefined
+  /** The arguments of commands that are observed already, and may be sent later or twice. */
   const begun = new WeakSet<object>()
-  const whole = (name: string) => overlayMethod(client, name, (under) => function (...args) {
+  /** Whether a command that is observed already is about to be sent. */
+  let isBegun = false
+  const whole = (name: string, mayWait: boolean) => overlayMethod(client, name, (under) => function (...args) {
     const { redisArgs } = (args[1] ?? {}) as Partial<Parser>
-    if (!recorder.active || !Array.isArray(redisArgs)) return Reflect.apply(under[name] as Method, this, args)
-    begun.add(redisArgs)
-    return observed(recorder, redisArgs, () => Reflect.apply(under[name] as Method, this, args))
+    const end = isJson(redisArgs) ? undefined : endOf(recorder, redisArgs)
+    if (redisArgs === undefined || end === undefined) return Reflect.apply(under[name] as Method, this, args)
+    if (mayWait) begun.add(redisArgs)
+    isBegun = true
+    try {
+      return watched(under[name] as Method, this, args, end)
+    } finally {
+      isBegun = false
+    }
   })
-  const steps = [
+  return taken([
     () => overlayMethod(client, 'sendCommand', (under) => function (...args) {
-      const sent = args[0] as readonly unknown[]
-      if (!recorder.active || !Array.isArray(sent) || begun.has(sent)) return Reflect.apply(under.sendCommand, this, args)
-      return observed(recorder, sent, () => Reflect.apply(under.sendCommand, this, args))
+      const [sent] = args
+      const isOwn = isBegun
+      isBegun = false
+      const end = isOwn || !Array.isArray(sent) || begun.has(sent) ? undefined : endOf(recorder, sent)
+      return end === undefined ? Reflect.apply(under.sendCommand, this, args) : watched(under.sendCommand, this, args, end)
     }),
+    () => whole('_executeCommand', cachesItself),
     // It is sent by its hash, and whole when Redis does not know that.
-    () => whole('_executeScript')
-  ]
-  if (client.clientSideCache !== undefined) steps.push(() => whole('_executeCommand'))
-  return taken(steps)
+    () => whole('_executeScript', true)
+  ])
 }
 
 /** A cluster sends a command again where it was moved to, and splits one of many keys. */
 function observeCluster (cluster: object, recorder: CacheRecorder): () => void {
   return overlayMethod(cluster, '_executeWithPolicies', (under) => function (...args) {
     const { redisArgs } = (args[0] ?? {}) as Partial<Parser>
-    const run = () => Reflect.apply(under._executeWithPolicies, this, args)
-    return recorder.active && Array.isArray(redisArgs) ? observed(recorder, redisArgs, run, true) : run()
+    const end = endOf(recorder, redisArgs, true)
+    return end === undefined ? Reflect.apply(under._executeWithPolicies, this, args) : watched(under._executeWithPolicies, this, args, end)
   })
 }
 
@@ -91,18 +102,18 @@ function observePool (pool: object, recorder: CacheRecorder): () => void {
     const began = recorder.now()
     const exemplar = recorder.exemplar()
     let isUsed = false
-    const run = () => Reflect.apply(under.execute, this, [(...given: unknown[]) => {
+    const observed = (...given: unknown[]) => {
       isUsed = true
       if (recorder.active) recorder.record(() => { observe(given[0]) })
       return Reflect.apply(use, undefined, given) as unknown
-    }, ...args.slice(1)])
+    }
     // The caller got no client, and its command was never sent.
-    return watched(run, { ended () {}, failed (reason) { if (!isUsed && recorder.active) recorder.failed('other', began, reason, exemplar) } })
+    return watched(under.execute, this, [observed, ...args.slice(1)], { ended () {}, failed (reason) { if (!isUsed && recorder.active) recorder.failed('other', began, reason, exemplar) } })
   })
   const restoreMulti = observeMulti(pool, recorder, (send) => {
     isBatch = true
     try {
-      return send()
+      return (send as Method)()
     } finally {
       isBatch = false
     }
@@ -118,7 +129,7 @@ function observePool (pool: object, recorder: CacheRecorder): () => void {
 }
 
 /** What `multi()` makes is given the functions that send its commands, which have these as their only array. */
-function observeMulti (self: object, recorder: CacheRecorder, around = (send: () => unknown) => send()): () => void {
+function observeMulti (self: object, recorder: CacheRecorder, around: Method = (send) => (send as Method)()): () => void {
   const { Multi } = self as { Multi?: Class }
   if (typeof Multi !== 'function') return () => {}
   return shadow(self, 'Multi', new Proxy(Multi, {
@@ -129,7 +140,7 @@ function observeMulti (self: object, recorder: CacheRecorder, around = (send: ()
   }))
 }
 
-function observedBatch (recorder: CacheRecorder, send: Method, isTransaction: boolean, around: (send: () => unknown) => unknown): Method {
+function observedBatch (recorder: CacheRecorder, send: Method, isTransaction: boolean, around: Method): Method {
   return function (...args) {
     const sent = args.find(Array.isArray) as ReadonlyArray<{ readonly args?: readonly unknown[] }> | undefined
     if (!recorder.active || sent === undefined) return Reflect.apply(send, this, args)
@@ -137,7 +148,7 @@ function observedBatch (recorder: CacheRecorder, send: Method, isTransaction: bo
     recorder.record(() => { commands = sent.map(({ args: each = [] }) => commandOf(each[0], each)) })
     const began = recorder.now()
     const exemplar = recorder.exemplar()
-    return watched(() => around(() => Reflect.apply(send, this, args)), {
+    return watched(around, undefined, [() => Reflect.apply(send, this, args)], {
       ended (replies) {
         if (recorder.active) recorder.record(() => { batchAnswered(recorder, commands, began, replies, exemplar, isTransaction) })
       },
@@ -157,20 +168,30 @@ function batchAnswered (recorder: CacheRecorder, commands: ReadonlyArray<RedisCo
   for (const [i, command] of commands.entries()) if (command !== undefined) answered(recorder, command, began, (replies as unknown[])[i], exemplar)
 }
 
-/** Observes what a command is answered with. */
-function observed (recorder: CacheRecorder, args: readonly unknown[], send: () => unknown, isDecoded = false): unknown {
-  let command: RedisCommand | undefined
-  recorder.record(() => {
-    command = commandOf(args[0], args)
-    // JSON's own null is decoded to what stands for a key that is not there.
-    if (command !== undefined && isDecoded && /^json\./i.test(String(args[0]))) command = { operation: command.operation }
-  })
-  const is = command as RedisCommand | undefined
-  if (is === undefined) return send()
+/**
+ * Observes what a command is answered with, from now on.
+ * @param isDecoded whether its answer is told as the application has it, and not as it came
+ * @returns undefined for one that is nobody's operation
+ */
+function endOf (recorder: CacheRecorder, args: readonly unknown[] | undefined, isDecoded = false): End | undefined {
+  if (!recorder.active || !Array.isArray(args)) return undefined
+  const command = known(args, isDecoded)
+  if (command === undefined) return undefined
   const began = recorder.now()
   const exemplar = recorder.exemplar()
-  return watched(send, {
-    ended (reply) { if (recorder.active) recorder.record(() => { answered(recorder, is, began, reply, exemplar) }) },
-    failed (reason) { if (recorder.active) refused(recorder, is, began, reason, exemplar) }
-  })
+  return {
+    ended (reply) { if (recorder.active) recorder.record(() => { answered(recorder, command, began, reply, exemplar) }) },
+    failed (reason) { if (recorder.active) refused(recorder, command, began, reason, exemplar) }
+  }
+}
+
+function known (args: readonly unknown[], isDecoded: boolean): RedisCommand | undefined {
+  const command = commandOf(args[0], args)
+  return command?.reading !== undefined && isDecoded && isJson(args) ? { operation: command.operation } : command
+}
+
+/** Whether a command is of RedisJSON: its own null is decoded to what stands for a key that is not there. */
+function isJson (args: readonly unknown[] | undefined): boolean {
+  const name = args?.[0]
+  return typeof name === 'string' && /^json[.]/i.test(name)
 }

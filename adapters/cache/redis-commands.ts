@@ -112,7 +112,7 @@ export function executed (recorder: CacheRecorder, commands: ReadonlyArray<Redis
   recorder.ended('transaction', began, 0, 0, exemplar)
   if (!Array.isArray(replies)) return
   for (const [i, reply] of replies.entries()) {
-    if (reply instanceof Error) recorder.partFailed(errorTypeOfRedis(reply))
+    if (reply instanceof Error) recorder.partFailed(reply, typeOfReply(reply))
     else if (commands[i]?.reading !== undefined) {
       const [hits, keys] = hitsOf(commands[i].reading, reply)
       recorder.keysRead(hits, keys - hits)
@@ -122,7 +122,7 @@ export function executed (recorder: CacheRecorder, commands: ReadonlyArray<Redis
 
 /** A command was answered with an error, or not at all. */
 export function refused (recorder: CacheRecorder, { operation }: RedisCommand, began: number, reason: unknown, exemplar: Exemplar): void {
-  recorder.record(() => { recorder.failed(operation, began, errorTypeOfRedis(reason), exemplar) })
+  recorder.record(() => { recorder.failed(operation, began, reason, exemplar, typeOfReply(reason)) })
 }
 
 /** The first words of the errors that Redis itself answers with. A script may answer with any, so the rest have none. */
@@ -130,9 +130,9 @@ const ERROR_WORDS = new Set(['ERR', 'WRONGTYPE', 'OOM', 'READONLY', 'LOADING', '
   'TRYAGAIN', 'BUSY', 'BUSYKEY', 'BUSYGROUP', 'NOGROUP', 'MASTERDOWN', 'MISCONF', 'NOREPLICAS', 'NOSCRIPT', 'EXECABORT', 'UNBLOCKED', 'UNKILLABLE', 'NOPROTO'])
 const FIRST_WORD = /^[A-Z]+/
 
-/** The type of an error that Redis has sent: the word with which it begins, if it is Redis' own. Any other error itself. */
-function errorTypeOfRedis (reason: unknown): unknown {
-  if (!isReply(reason)) return reason
+/** The type of an error that Redis has sent: the word with which it begins, if it is Redis' own. */
+function typeOfReply (reason: unknown): string | undefined {
+  if (!isReply(reason)) return undefined
   const word = FIRST_WORD.exec(reason.message)?.[0]
   return word !== undefined && ERROR_WORDS.has(word) ? word : 'ReplyError'
 }

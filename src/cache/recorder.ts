@@ -76,12 +76,13 @@ export class CacheRecorder {
 
   /**
    * An operation has failed: its keys are neither hits nor misses.
-   * @param reason what was thrown, or its type if the adapter knows a better one than the class
+   * @param reason what was thrown
+   * @param type its type, if the adapter knows a better one than the class; never text of the application
    */
-  failed (operation: CacheOperation, began: number, reason: unknown, exemplar?: Labels): void {
+  failed (operation: CacheOperation, began: number, reason: unknown, exemplar?: Labels, type?: string): void {
     try {
       this.#took(operation, began, exemplar)
-      this.#failed(reason)
+      this.#failed(reason, type)
     } catch (error) {
       this.report(error)
     }
@@ -97,9 +98,9 @@ export class CacheRecorder {
   }
 
   /** A part of an operation failed whose duration is observed as a whole. */
-  partFailed (reason: unknown): void {
+  partFailed (reason: unknown, type?: string): void {
     try {
-      this.#failed(reason)
+      this.#failed(reason, type)
     } catch (error) {
       this.report(error)
     }
@@ -125,7 +126,7 @@ export class CacheRecorder {
     if (hits + misses > 0) this.#gets.inc(hits + misses)
   }
 
-  #failed (reason: unknown): void {
-    this.#errors.inc({ backend: this.backend, type: typeof reason === 'string' ? reason : errorTypeOf(reason) })
+  #failed (reason: unknown, type = errorTypeOf(reason)): void {
+    this.#errors.inc({ backend: this.backend, type })
   }
 }
