@@ -12,6 +12,9 @@ const EXPECTED = '(unique|foreign_key|not_null|check|exclusion|restrict|integrit
 /** What another service is not to blame for: the application itself gave the request up. */
 const CANCELED = 'AbortError|ABORT_ERR|ERR_CANCELED|UND_ERR_ABORT(ED)?'
 
+/** What an application is told by its cache as a matter of course: a transaction to try again, a script to send whole, a group that is there. */
+const EXPECTED_OF_CACHES = 'WatchError|NOSCRIPT|BUSYGROUP'
+
 /** The levels at which objectives are looked at, and the labels that each has beside the service's. */
 const levels = /** @type {const} */ (['job', 'job_method_route'])
 
@@ -137,7 +140,7 @@ below counts on it.`,
       { record: 'job_backend:cache_operations:rate2m', expr: `sum ${backend} (${observations('cache_operation_duration_seconds', '2m')})` },
       {
         record: 'job_backend:cache_errors:rate2m',
-        expr: `sum ${backend} (rate(${series('cache_errors_total')}[2m])) or 0 * job_backend:cache_operations:rate2m`
+        expr: `sum ${backend} (rate(${series('cache_errors_total', `type!~"${EXPECTED_OF_CACHES}"`)}[2m])) or 0 * job_backend:cache_operations:rate2m`
       }
     ]
   })
