@@ -144,3 +144,8 @@ export async function barriers (page: Page): Promise<string[]> {
   return violations.filter(({ impact }) => impact === 'serious' || impact === 'critical')
     .map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html.slice(0, 150)} ${failureSummary}`).join('; ')}`)
 }
+
+/** What the page says is wrong, but for an event loop that is late: a busy machine makes it so. */
+export function problems (page: Page): Locator {
+  return page.locator('[data-problem]:not([data-problem^="event-loop-lag"])')
+}
