@@ -76,14 +76,19 @@ t.test('counters never go back, whoever dies', { timeout: (SECONDS * 3 + 60) * 1
   while (Date.now() - began < SECONDS * 1000 || scrapes <= SECONDS || sent <= SECONDS * 50) {
     const scraped = one(living())
     if (scraped === undefined) { await sleep(20); continue }
-    const sure = answered(Date.now())
+    const asked = Date.now()
     let page: string
     try {
       page = await (await fetch(`${scraped.url}/metrics`, { headers: { 'x-prometheus-scrape-timeout-seconds': '2' }, signal: AbortSignal.timeout(4000) })).text()
     } catch { continue }
     const value = valueOf(page, /^http_request_duration_seconds_count\{.*route="\/walk"/)
     if (Number.isNaN(value)) continue
+    const got = Date.now()
+    const oldest = valueOf(page, /^metrics_contribution_oldest_seconds /) * 1000
+    // Who lives and is too slow to answer has what it has written, and the page says how old that is.
+    const sure = answered(oldest < got - asked ? asked : got - oldest - WRITE)
     scrapes++
+    if (Number.isNaN(oldest)) wrong.push(`scrape ${scrapes} does not say how old it is`)
     if (value > sent) wrong.push(`scrape ${scrapes}: ${value} answers, and ${sent} were asked for`)
     if (value < least) wrong.push(`scrape ${scrapes}: ${value} answers, after ${least}`)
     if (value < sure) wrong.push(`scrape ${scrapes}: ${value} answers, and ${sure} are sure`)
