@@ -10,10 +10,14 @@ const MOST_BACKENDS = 8
 /** An operation whose duration is the waiting: BLPOP and its like. */
 const WAITING = 'wait'
 
+/** What caches answer as a matter of course: as in the alert CacheErrors (examples/prometheus/rules/recordings.js). */
+export const EXPECTED = /^(WatchError|NOSCRIPT|BUSYGROUP)$/
+
 /** What is known of a cache. */
 export interface Cache {
   readonly backend: string
   readonly operations: Flow
+  /** Without what is expected. */
   readonly failed: Flow
 }
 
@@ -56,7 +60,10 @@ export class Caches {
         const latency = operation === WAITING ? [] : [this.#latency.flow(backend, (step, own) => step.quantile(own, 0.95))]
         return [operations, this.#operations.flow(operation), ...latency]
       },
-      cache_errors_total: (labels) => [this.#of(labels).failed, this.#errors.flow(labels['type'] ?? '')]
+      cache_errors_total: (labels) => {
+        const { type = '' } = labels
+        return [this.#errors.flow(type), ...EXPECTED.test(type) ? [] : [this.#of(labels).failed]]
+      }
     }
   }
 

@@ -34,7 +34,7 @@ const VERY_SLOW = 5
 const HANGING = 60
 /** Of requests to other services. */
 const OUTGOING_ERRORS = 0.05
-const OUTGOING_SLOW = 2.5
+export const OUTGOING_SLOW = 2.5
 const OUTGOING_HANGING = 300
 const LATE = 0.1
 const BLOCKED = 1

@@ -3,9 +3,11 @@ import { Registry } from 'prom-client'
 import t from 'tap'
 import { metric, type MetricName } from '../../src/catalogue.js'
 import { Exposition } from '../../src/exposition/index.js'
+import { EXPECTED as EXPECTED_OF_CACHES } from '../../src/live/cache.js'
 import { EXPECTED } from '../../src/live/database.js'
 import { Live, type LiveNumbers } from '../../src/live/index.js'
-import { RUNBOOK } from '../../src/live/problems.js'
+import { CANCELED } from '../../src/live/outgoing.js'
+import { OUTGOING_SLOW, RUNBOOK } from '../../src/live/problems.js'
 import { Guide } from '../support/guide.js'
 
 const DATABASE = { alias: 'default', vendor: 'postgresql' }
@@ -36,9 +38,9 @@ async function service () {
   const call = (times: number, { host = 'maps', status = '200', seconds = 0.01 } = {}) => { for (let i = 0; i < times; i++) called.observe({ method: 'GET', host, status_code: status }, seconds) }
   const unanswered = (times: number, type = 'ECONNREFUSED', host = 'maps') => { metric('http_client_request_errors_total', { registry }).inc({ method: 'GET', host, type }, times) }
   const cached = metric('cache_operation_duration_seconds', { registry })
-  const cache = (times: number, failed: number) => {
+  const cache = (times: number, failed: number, type = 'ECONNREFUSED') => {
     for (let i = 0; i < times; i++) cached.observe({ backend: 'walks', operation: 'get' }, 0.001)
-    if (failed > 0) metric('cache_errors_total', { registry }).inc({ backend: 'walks', type: 'ECONNREFUSED' }, failed)
+    if (failed > 0) metric('cache_errors_total', { registry }).inc({ backend: 'walks', type }, failed)
   }
   set('db_pool_connections', { ...DATABASE, state: 'used' }, 2)
   set('db_pool_connections_max', DATABASE, 10)
@@ -123,6 +125,7 @@ t.test('what looks alike and is none', async (t) => {
     ['four failures of another service', ({ unanswered }) => { unanswered(4) }],
     ['services that have no name', ({ unanswered, call }) => { unanswered(50, 'ECONNREFUSED', '_OTHER'); call(50, { host: '_OTHER', seconds: 9 }) }],
     ['a long answer of another service', ({ set }) => { set('http_client_request_oldest_seconds', { host: 'maps' }, 299) }],
+    ['transactions of a cache to repeat', ({ cache }) => { cache(50, 50, 'WatchError') }],
     ['one operation of a cache in a hundred', ({ cache }) => { cache(500, 5) }],
     ['a full pool for which nobody waits', ({ set }) => { set('db_pool_connections', { ...DATABASE, state: 'used' }, 10) }]
   ] as Array<[string, (service: Service) => void]>) {
@@ -154,9 +157,12 @@ t.test('a database is looked at with the programs of its vendor', async (t) => {
   }
 })
 
-t.test("the errors that are nobody's fault are those of the alert", (t) => {
-  const rules = readFileSync(new URL('../../examples/prometheus/rules/recordings.js', import.meta.url), 'utf8')
-  t.equal(EXPECTED.source, `^(${/^const EXPECTED = '(.*)'$/m.exec(rules)?.[1]})$`)
+t.test("the errors that are nobody's fault, and the bound of other services, are those of the alerts", (t) => {
+  const [rules = '', settings = ''] = ['recordings', 'settings'].map((file) => readFileSync(new URL(`../../examples/prometheus/rules/${file}.js`, import.meta.url), 'utf8'))
+  for (const [name, expected] of [['EXPECTED', EXPECTED], ['CANCELED', CANCELED], ['EXPECTED_OF_CACHES', EXPECTED_OF_CACHES]] as const) {
+    t.equal(expected.source, `^(${new RegExp(`^const ${name} = '(.*)'$`, 'm').exec(rules)?.[1]})$`, name)
+  }
+  t.equal(String(OUTGOING_SLOW), /'outgoing-bound': \['([\d.]+)'/.exec(settings)?.[1])
   t.end()
 })
 
