@@ -24,7 +24,9 @@ const PATIENCE = 30_000
  * @returns undefined where there is none on the PATH, which is said
  */
 export async function startRedis (t: Test, ...flags: string[]): Promise<RedisServer | undefined> {
-  const port = await freePort()
+  let port = await freePort()
+  // The nodes of a cluster talk to each other on the port 10,000 above.
+  while (flags.includes('--cluster-enabled') && port > 55_535) port = await freePort()
   const folder = await temporaryFolder(t, 'redis')
   const options = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no', ...flags]
   let server: ChildProcess | undefined
