@@ -7,7 +7,7 @@ const OURS = Symbol('fastify-prometheus.outgoing')
 
 /** Node's ClientRequest as this adapter sees it. */
 interface ClientRequest extends EventEmitter {
-  [OURS]?: Outgoing | undefined
+  [OURS]?: OutgoingRequest | undefined
   readonly method: string
   readonly protocol: string
   readonly host: string
@@ -28,12 +28,6 @@ interface Message {
   readonly error?: unknown
 }
 
-/** What is known of one request. */
-interface Outgoing {
-  readonly request: OutgoingRequest
-  error: unknown
-}
-
 /** Who ends a request without an error, as a client that destroys the answer, has aborted it. */
 const ABORTED = { code: 'ABORT_ERR' }
 
@@ -45,11 +39,9 @@ export function observeNodeHttp (recorder: OutgoingRecorder): () => void {
     if (request[OURS] !== undefined) return
     try {
       const header = request.getHeader('host')
-      const ours = recorder.began(request.method, originOf(request, header), header)
-      if (ours === undefined) return
-      const outgoing: Outgoing = request[OURS] = { request: ours, error: undefined }
+      const ours = request[OURS] = recorder.began(request.method, originOf(request, header), header)
       // Both closes come once, and once() costs more.
-      request.on('close', () => { over(recorder, outgoing, request.res) })
+      if (ours !== undefined) request.on('close', () => { over(recorder, ours, request.res) })
     } catch (error) {
       recorder.report(error)
     }
@@ -59,21 +51,21 @@ export function observeNodeHttp (recorder: OutgoingRecorder): () => void {
     'http.client.request.created': began,
     // And this once the request has a connection.
     'http.client.request.start': began,
-    'http.client.request.error': ({ request, error }) => {
-      const outgoing = request[OURS]
-      if (outgoing !== undefined) outgoing.error ??= error
+    // Where an error is thrown, because nobody listens, there is no close.
+    'http.client.request.error': ({ request: { [OURS]: ours, res }, error }) => {
+      if (ours !== undefined) over(recorder, ours, res, error)
     },
     // The head of the answer has come, whatever this channel is called. The connection may close long after its end.
-    'http.client.response.finish': ({ request: { [OURS]: outgoing }, response }) => {
-      if (outgoing !== undefined) response?.on('close', () => { over(recorder, outgoing, response) })
+    'http.client.response.finish': ({ request: { [OURS]: ours }, response }) => {
+      if (ours !== undefined) response?.on('close', () => { over(recorder, ours, response) })
     }
   })
 }
 
-function over (recorder: OutgoingRecorder, { request, error }: Outgoing, response: IncomingMessage | null | undefined): void {
+function over (recorder: OutgoingRecorder, ours: OutgoingRequest, response: IncomingMessage | null | undefined, error?: unknown): void {
   // An answer that switches protocols has no end.
-  if (response && (response.complete || response.statusCode === 101 || request.method === 'CONNECT')) recorder.answered(request, response.statusCode)
-  else recorder.failed(request, error ?? response?.errored ?? ABORTED)
+  if (response && (response.complete || response.statusCode === 101 || ours.method === 'CONNECT')) recorder.answered(ours, response.statusCode)
+  else recorder.failed(ours, error ?? response?.errored ?? ABORTED)
 }
 
 /** The origin of a request. Only its Host header tells the port, and that is whatever the application has set. */

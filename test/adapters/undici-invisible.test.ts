@@ -24,10 +24,8 @@ async function processOf (kind: string, how: string): Promise<Told> {
 }
 
 async function compare (t: Test, kind: string): Promise<void> {
-  const bare = await processOf(kind, 'bare')
-  if (process.env.SHOW !== undefined) console.error(JSON.stringify(bare, null, 2))
-  for (const how of ['observed', 'undone']) {
-    const { seen, left, counted } = await processOf(kind, how)
+  const [bare, observed, undone] = await Promise.all([processOf(kind, 'bare'), processOf(kind, 'observed'), processOf(kind, 'undone')])
+  for (const [how, { seen, left, counted }] of Object.entries({ observed, undone })) {
     for (const [name, notes] of Object.entries(bare.seen)) t.same(seen[name], notes, `${name}, ${how}`)
     t.same(left, bare.left, `unhandled rejections, uncaught exceptions and warnings, ${how}`)
     t.equal(counted?.trouble, 0)
@@ -37,4 +35,4 @@ async function compare (t: Test, kind: string): Promise<void> {
   }
 }
 
-for (const kind of ['node-http']) t.test(`an application of ${kind} sees the same with and without`, (t) => compare(t, kind))
+for (const kind of ['fetch', 'undici-fetch', 'undici', 'node-http']) t.test(`an application of ${kind} sees the same with and without`, (t) => compare(t, kind))

@@ -79,6 +79,8 @@ export class HostileService {
   /** @param secure what makes it a service of https: a key and a certificate */
   static async start (t: { teardown (fn: () => unknown): void }, secure?: ServerOptions): Promise<HostileService> {
     const server = secure === undefined ? createServer() : createSecureServer(secure)
+    // A client that is slow finds its connection as it left it.
+    server.keepAliveTimeout = 0
     const service = new HostileService(server)
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
