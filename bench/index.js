@@ -17,6 +17,7 @@ const questions = {
   pg: async () => (await import('./pg/index.js')).pgPool(),
   mysql2: async () => (await import('./mysql2/index.js')).mysqlPool(),
   sqlite: async () => (await import('./sqlite/index.js')).sqlite(),
+  cache: async () => (await import('./cache/index.js')).cache(),
   undici: async () => (await import('./undici/index.js')).outgoing(),
   processes: async () => (await import('./processes/index.js')).processes(),
   live: async () => (await import('./live/index.js')).live(),
