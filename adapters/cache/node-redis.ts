@@ -1,5 +1,5 @@
 import { overlayMethod, shadow, type CacheRecorder, type Method } from '../../src/adapter.js'
-import { watched, type End } from './calls.js'
+import { settled, watched, type End } from './calls.js'
 import { answered, commandOf, executed, refused, type RedisCommand } from './redis-commands.js'
 import { taken } from './restores.js'
 
@@ -54,12 +54,17 @@ function observeClient (client: Client, recorder: CacheRecorder): () => void {
     const end = isJson(redisArgs) ? undefined : endOf(recorder, redisArgs)
     if (redisArgs === undefined || end === undefined) return Reflect.apply(under[name] as Method, this, args)
     if (mayWait) begun.add(redisArgs)
+    let result
     isBegun = true
     try {
-      return watched(under[name] as Method, this, args, end)
+      result = Reflect.apply(under[name] as Method, this, args)
+    } catch (error) {
+      end.failed(error)
+      throw error
     } finally {
       isBegun = false
     }
+    return settled(result, end)
   })
   return taken([
     () => overlayMethod(client, 'sendCommand', (under) => function (...args) {
