@@ -78,6 +78,13 @@ t.test('a mark of the service for that start is not doubled', async (t) => {
   t.same(merge(old, { ...fresh, about: { ...fresh.about, started: 12_000 } }).marks, marks)
 })
 
+t.test('a mark whose text is known better later is one mark', async (t) => {
+  const mark = (text: string) => ({ time: 9000, kind: 'start' as const, text })
+  const old = liveAt(10_000, [10_000], [chart('c', line('x', [1]))], { marks: [mark('started, 1.0.0')] })
+  const fresh = liveAt(11_000, [10_000, 11_000], [chart('c', line('x', [1, 2]))], { marks: [mark('started, 2.0.0')] })
+  t.same(merge(old, fresh).marks, [mark('started, 2.0.0')])
+})
+
 t.test('lines and charts of the process before go when their last point is out of the range', async (t) => {
   const old = liveAt(10_000, [10_000], [chart('c', line('x', [1]), line('old', [1])), chart('gone', line('y', [5]))])
   const fresh = liveAt(12_000, [12_000], [chart('c', line('x', [7]))], { id: 'b' })
