@@ -24,7 +24,8 @@ const KINDS: ReadonlyArray<readonly [is: (value: Shape) => boolean, advice: stri
   [({ connect, query, release }) => isFunction(connect) && isFunction(query) && isFunction(release), 'it is a Client of a pool: pass the Pool itself'],
   [({ getConnection }) => isFunction(getConnection), "it is a pool of mysql2 or of its like: give it to instrumentMysql, of 'fastify-prometheus/mysql2'"],
   [({ prepare, exec, close }) => isFunction(prepare) && isFunction(exec) && isFunction(close), "it is a database of SQLite: give it to instrumentSqlite, of 'fastify-prometheus/sqlite'"],
-  [({ get, set, del, delete: remove }) => isFunction(get) && isFunction(set) && (isFunction(del) || isFunction(remove)), "it is a cache: give it to instrumentCache, of 'fastify-prometheus/cache'"],
+  [({ get, set, del, delete: remove, exec, sendCommand, isPipeline }) => isFunction(get) && isFunction(set) && (isFunction(del) || isFunction(remove)) &&
+    isPipeline !== true && (!isFunction(exec) || isFunction(sendCommand)), "it is a cache: give it to instrumentCache, of 'fastify-prometheus/cache'"],
   [({ unsafe, begin, listen }) => isFunction(unsafe) && isFunction(begin) && isFunction(listen), 'it is of postgres.js, which has no adapter here: docs/adapters.md writes one'],
   [({ connectionString, url, host, database, password, user }) => [connectionString, url, host, database, password, user].some((field) => typeof field === 'string'),
     'it looks like the configuration of a connection: pass the Pool or the DataSource that was made with it']
