@@ -1,3 +1,4 @@
+import { domainToASCII } from 'node:url'
 import type { Scope } from '../catalogue.js'
 import { SCOPE_OPTIONS, readScope } from '../instrumentation/index.js'
 import { DEFAULT_MAX_SERIES, defaultRegistry } from '../metrics/index.js'
@@ -24,10 +25,11 @@ export const DEFAULT_MAX_HOSTS = 100
 /** What an option is that was not given. */
 export const OUTGOING_DEFAULTS: OutgoingScope = { maxHosts: DEFAULT_MAX_HOSTS, registry: defaultRegistry, prefix: '', maxSeries: DEFAULT_MAX_SERIES, nativeHistograms: false, exemplars: true }
 
+const MAX_PORT = 65535
 const OPTIONS = ['hosts', 'maxHosts', 'buckets', ...SCOPE_OPTIONS] as const satisfies ReadonlyArray<keyof OutgoingScope>
 
 /** A host as the label shows it, with `*.` before it for all below. Nothing that can hold a path, a query or a password. */
-const HOST = /^(?:\*\.)?(?:[^\s/?#@:[\]*]+|\[[\da-f:.]+\])(?::\d{1,5})?$/
+const HOST = /^(\*\.)?([^\s/?#@:[\]*]+|\[[\da-f:.]+\])(:\d{1,5})?$/
 
 /**
  * Checks the options of an adapter of outgoing HTTP.
@@ -46,7 +48,10 @@ function readHosts (owner: string, given: unknown): readonly string[] | undefine
   if (!Array.isArray(given)) throw invalidOption(owner, 'hosts', 'an array of hosts', given)
   return entriesOf(owner, 'hosts', given).map(([i, host]) => {
     const expected = "a host without scheme and path, such as 'api.example.com', 'localhost:3000' or '*.example.com'"
-    if (typeof host !== 'string' || !HOST.test(host.toLowerCase())) throw invalidOption(owner, `hosts[${i}]`, expected, host)
-    return host.toLowerCase()
+    const [whole, wildcard = '', name = '', port = ''] = (typeof host === 'string' ? HOST.exec(host.toLowerCase()) : undefined) ?? []
+    // As the URL of a request has it: 'xn--bcher-kva.example'.
+    const ascii = name.startsWith('[') ? name : domainToASCII(name)
+    if (whole === undefined || ascii === '' || Number(port.slice(1)) > MAX_PORT) throw invalidOption(owner, `hosts[${i}]`, expected, host)
+    return wildcard + ascii + port
   })
 }

@@ -56,6 +56,13 @@ t.test('only the listed hosts are named, and those below a wildcard are one', as
   t.same(await outgoing.hosts(), ['*.tenants.example.com', '_OTHER', 'api.example.com'])
 })
 
+t.test('a listed host is named however it is written', async (t) => {
+  const outgoing = observedOutgoing(t, { hosts: ['API.example.com', 'b\u00fccher.example', '*.b\u00fccher.example:8080', 'my_service:3000', '[::1]:3000'] })
+  const send = anywhere(t)
+  for (const host of ['api.EXAMPLE.com', 'b\u00fccher.example', 'a.b\u00fccher.example:8080', 'my_service:3000', '[::1]:3000']) await send(`http://${host}/text`)
+  t.same(await outgoing.hosts(), ['*.xn--bcher-kva.example:8080', '[::1]:3000', 'api.example.com', 'my_service:3000', 'xn--bcher-kva.example'])
+})
+
 t.test('an address is named by a Host header that is listed, as with the interceptor dns, and by no other', async (t) => {
   const outgoing = observedOutgoing(t, { hosts: ['api.example.com'] })
   const send = anywhere(t)
@@ -69,7 +76,7 @@ t.test('an address is named by a Host header that is listed, as with the interce
 t.test('wrong options are refused, and no address with a password is told', (t) => {
   const wrong: Array<[unknown, RegExp]> = [
     [{ hosts: 'api' }, /'hosts' must be an array/], [{ hosts: ['https://user:secret@api'] }, /'hosts\[0\]' must be a host/],
-    [{ hosts: ['api/path'] }, /'hosts\[0\]'/], [{ maxHosts: 0 }, /'maxHosts' must be/], [{ buckets: [2, 1] }, /'buckets' must be/],
+    [{ hosts: ['api/path'] }, /'hosts\[0\]'/], [{ hosts: ['api', 'api:99999'] }, /'hosts\[1\]'/], [{ hosts: ['*'] }, /'hosts\[0\]'/], [{ maxHosts: 0 }, /'maxHosts' must be/], [{ buckets: [2, 1] }, /'buckets' must be/],
     [{ ignoreRequestHook: () => true }, /write 'hosts' here/], [{ unknown: 1 }, /the options are hosts, maxHosts/]
   ]
   for (const [options, message] of wrong) {

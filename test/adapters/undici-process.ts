@@ -14,6 +14,8 @@ interface Observation {
 
 /** Turns of the event loop after which a program begins that does not wait for what the one before has left behind. */
 const TURNS = 20
+/** No program takes this long on any machine: what it waits for does not come. */
+const STUCK_MS = 60_000
 
 const seen: Record<string, string[]> = {}
 const left: Record<string, unknown> = { unhandled: [], uncaught: [], warnings: [] }
@@ -30,6 +32,10 @@ for (const [name, program] of Object.entries(programsOf(service))) {
   const notes: string[] = seen[name] = []
   const note = (...values: unknown[]) => { notes.push(values.map((value) => sight(value)).join(' ')) }
   if (process.env.SHOW !== undefined) console.error(name)
+  const stuck = setTimeout(() => {
+    console.error(`'${name}' does not end: ${notes.join(' | ')}`)
+    process.exit(1)
+  }, STUCK_MS)
   await context.run(name, async () => {
     try {
       note('gave', await program(note))
@@ -37,6 +43,7 @@ for (const [name, program] of Object.entries(programsOf(service))) {
       note('threw', error)
     }
   })
+  clearTimeout(stuck)
   for (let i = 0; i < TURNS; i++) await new Promise((resolve) => setImmediate(resolve))
 }
 for (const end of ends) await end()
