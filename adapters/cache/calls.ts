@@ -85,7 +85,8 @@ function followed (promise: Promise<unknown>, { ended, failed }: End): Promise<u
     failed(reason)
     throw reason
   }]) as Promise<unknown>
-  for (const key of Object.keys(promise)) Object.defineProperty(again, key, Object.getOwnPropertyDescriptor(promise, key) as PropertyDescriptor)
+  // A loop of this kind makes nothing, and a promise has hardly ever anything of its own.
+  for (const key in promise) if (Object.hasOwn(promise, key)) Object.defineProperty(again, key, Object.getOwnPropertyDescriptor(promise, key) as PropertyDescriptor)
   return again
 }
 
