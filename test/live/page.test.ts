@@ -134,8 +134,13 @@ t.test('in a browser', { timeout: 120_000 }, async (t) => {
       const over = heat.locator('.u-over')
       const { width, height } = await over.boundingBox() ?? { width: 0, height: 0 }
       for (const [row, words] of [[2, 'up to 100: 1'], [1, '100 to 1,000: 2'], [0, '1,000 to ∞: 4']] as const) {
-        await over.hover({ position: { x: width - 1, y: height * (row + 0.5) / 3 } })
-        t.equal(await heat.locator('.words').innerText(), words)
+        // A sample that has come meanwhile stands to the right of it.
+        const seen = new Set<string>()
+        for (let x = width - 1; x > width - 80 && !seen.has(words); x -= 2) {
+          await over.hover({ position: { x, y: height * (row + 0.5) / 3 } })
+          seen.add(await heat.locator('.words').innerText())
+        }
+        t.ok(seen.has(words), `${words}, among ${[...seen].join('; ')}`)
       }
     })
   })
