@@ -80,11 +80,11 @@ export const catalogue = {
   cache_gets_total: { type: 'counter', labels: ['backend'], help: 'Keys read from the cache.' },
   cache_hits_total: { type: 'counter', labels: ['backend'], help: 'Keys read that the cache had.' },
   cache_misses_total: { type: 'counter', labels: ['backend'], help: 'Keys read that the cache did not have.' },
-  cache_errors_total: { type: 'counter', labels: ['backend', 'type'], help: 'Cache operations that failed, by code or class of the error.' },
+  cache_errors_total: { type: 'counter', labels: ['backend', 'operation', 'type'], help: 'Cache operations that failed, by code or class of the error.' },
   cache_operation_duration_seconds: { type: 'histogram', labels: ['backend', 'operation'], buckets: CACHE_SECONDS, help: 'Duration of cache operations, failed ones included, in seconds.' },
 
   http_client_request_duration_seconds: { type: 'histogram', labels: ['method', 'host', 'status_code'], buckets: HTTP_SECONDS, help: 'Outgoing HTTP requests that were answered, from the request to the last byte of the answer, waiting for a connection included, in seconds.' },
-  http_client_request_errors_total: { type: 'counter', labels: ['method', 'host', 'type'], help: 'Outgoing HTTP requests that got no whole answer, by code or class of the error.' },
+  http_client_request_errors_total: { type: 'counter', labels: ['method', 'host', 'type'], help: 'Outgoing HTTP requests that got no whole answer, by code, family of codes or class of the error; Error for one of the application\'s own.' },
   http_client_requests_in_flight: { type: 'observable gauge', labels: ['host'], help: 'Outgoing HTTP requests under way.' },
   http_client_request_oldest_seconds: { type: 'observable gauge', labels: ['host'], aggregator: 'max', help: 'Age of the oldest outgoing HTTP request under way, in seconds; 0 where none is.' },
 

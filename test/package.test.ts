@@ -49,7 +49,7 @@ process.exit()
     'http_requests_received_total{method="GET",route="/",scheme="http"} 2',
     'model_inserts_total{model="walk"} 1',
     'db_pool_connections_max{alias="default",vendor="postgresql"} 10',
-    'cache_errors_total{backend="sessions",type="Error"} 1',
+    'cache_errors_total{backend="sessions",operation="get",type="Error"} 1',
     'status_code="200"} 1',
     'process_cpu_user_seconds_total'
   ]) t.match(page, line)

@@ -112,7 +112,7 @@ export function executed (recorder: CacheRecorder, commands: ReadonlyArray<Redis
   recorder.ended('transaction', began, 0, 0, exemplar)
   if (!Array.isArray(replies)) return
   for (const [i, reply] of replies.entries()) {
-    if (reply instanceof Error) recorder.partFailed(reply, typeOfReply(reply))
+    if (reply instanceof Error) recorder.partFailed(commands[i]?.operation ?? 'transaction', reply, typeOfReply(reply))
     else if (commands[i]?.reading !== undefined) {
       const [hits, keys] = hitsOf(commands[i].reading, reply)
       recorder.keysRead(hits, keys - hits)

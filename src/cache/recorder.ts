@@ -19,7 +19,7 @@ export class CacheRecorder {
   readonly #gets: CounterChild
   readonly #hits: CounterChild
   readonly #misses: CounterChild
-  readonly #errors: Counter<'backend' | 'type'>
+  readonly #errors: Counter<'backend' | 'operation' | 'type'>
   readonly #durations: Record<CacheOperation, HistogramChild>
 
   /**
@@ -82,7 +82,7 @@ export class CacheRecorder {
   failed (operation: CacheOperation, began: number, reason: unknown, exemplar?: Labels, type?: string): void {
     try {
       this.#took(operation, began, exemplar)
-      this.#failed(reason, type)
+      this.#failed(operation, reason, type)
     } catch (error) {
       this.report(error)
     }
@@ -97,10 +97,10 @@ export class CacheRecorder {
     }
   }
 
-  /** A part of an operation failed whose duration is observed as a whole. */
-  partFailed (reason: unknown, type?: string): void {
+  /** A part of an operation failed whose duration is observed as a whole, as that of a transaction. */
+  partFailed (operation: CacheOperation, reason: unknown, type?: string): void {
     try {
-      this.#failed(reason, type)
+      this.#failed(operation, reason, type)
     } catch (error) {
       this.report(error)
     }
@@ -126,7 +126,7 @@ export class CacheRecorder {
     if (hits + misses > 0) this.#gets.inc(hits + misses)
   }
 
-  #failed (reason: unknown, type = errorTypeOf(reason)): void {
-    this.#errors.inc({ backend: this.backend, type })
+  #failed (operation: CacheOperation, reason: unknown, type = errorTypeOf(reason)): void {
+    this.#errors.inc({ backend: this.backend, operation, type })
   }
 }

@@ -21,12 +21,17 @@ export async function cacheNumbers (registry: Registry, backend = 'default'): Pr
     return (metric?.values ?? []).filter(({ labels }) => labels.backend === backend)
   }
   const sum = async (name: string) => (await valuesOf(name)).reduce((all, { value }) => all + value, 0)
+  const byType = async (name: string) => {
+    const errors: Record<string, number> = {}
+    for (const { labels: { type = '' }, value } of await valuesOf(name)) errors[type] = (errors[type] ?? 0) + value
+    return errors
+  }
   const counts = (await valuesOf('cache_operation_duration_seconds')).filter(({ metricName }) => metricName?.endsWith('_count'))
   return {
     gets: await sum('cache_gets_total'),
     hits: await sum('cache_hits_total'),
     misses: await sum('cache_misses_total'),
-    errors: Object.fromEntries((await valuesOf('cache_errors_total')).map(({ labels, value }) => [labels.type, value])),
+    errors: await byType('cache_errors_total'),
     operations: Object.fromEntries(counts.map(({ labels, value }) => [labels.operation, value]))
   }
 }

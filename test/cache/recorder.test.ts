@@ -15,11 +15,13 @@ t.test('what is written of a cache, and zero before anything is', async (t) => {
   recorder.failed('set', began, new Error('SECRET'), undefined, 'WRONGTYPE')
   recorder.failed('set', began, 'SECRET')
   recorder.keysRead(0, 4)
-  recorder.partFailed(new TypeError('SECRET'))
+  recorder.partFailed('increment', new TypeError('SECRET'))
   const { gets, hits, misses, errors, operations } = await cacheNumbers(registry, 'local')
   t.same({ gets, hits, misses, errors }, { gets: 8, hits: 3, misses: 5, errors: { ECONNRESET: 1, WRONGTYPE: 1, TypeError: 1, Error: 1 } })
   t.same(operations, { ...Object.fromEntries(cacheOperations.map((operation) => [operation, 1])), get: 4, set: 3 })
-  t.notMatch(await registry.metrics(), 'SECRET')
+  const page = await registry.metrics()
+  for (const labels of ['operation="get",type="ECONNRESET"', 'operation="set",type="WRONGTYPE"', 'operation="increment",type="TypeError"']) t.match(page, `cache_errors_total{backend="local",${labels}} 1`)
+  t.notMatch(page, 'SECRET')
 })
 
 t.test('a name that is taken by another metric is refused at once', async (t) => {

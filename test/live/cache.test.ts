@@ -17,7 +17,7 @@ t.test('caches, by backend', async (t) => {
   watched.observe('cache_operation_duration_seconds', { backend: 'walks', operation: 'get' }, 0.002, 100)
   watched.observe('cache_operation_duration_seconds', { backend: 'sessions', operation: 'set' }, 0.2, 50)
   watched.observe('cache_operation_duration_seconds', { backend: 'sessions', operation: 'wait' }, 60, 50)
-  watched.count('cache_errors_total', { backend: 'sessions', type: 'ECONNREFUSED' }, 2)
+  watched.count('cache_errors_total', { backend: 'sessions', operation: 'get', type: 'ECONNREFUSED' }, 2)
   const told = await watched.next()
   t.same(told.ids('cache'), ['cache.gets', 'cache.hits', 'cache.operations', 'cache.latency', 'cache.errors'])
   t.same(told.ids('own'), [], 'they are in no other place')

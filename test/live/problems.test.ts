@@ -40,7 +40,7 @@ async function service () {
   const cached = metric('cache_operation_duration_seconds', { registry })
   const cache = (times: number, failed: number, type = 'ECONNREFUSED') => {
     for (let i = 0; i < times; i++) cached.observe({ backend: 'walks', operation: 'get' }, 0.001)
-    if (failed > 0) metric('cache_errors_total', { registry }).inc({ backend: 'walks', type }, failed)
+    if (failed > 0) metric('cache_errors_total', { registry }).inc({ backend: 'walks', operation: 'get', type }, failed)
   }
   set('db_pool_connections', { ...DATABASE, state: 'used' }, 2)
   set('db_pool_connections_max', DATABASE, 10)
