@@ -8,7 +8,7 @@ import { startMariaDb } from './server.js'
 
 const SCRIPT = fileURLToPath(new URL('queries.js', import.meta.url))
 /** Queries of one round. */
-const QUERIES = 800
+const QUERIES = 4000
 const PATHS = ['promise', 'callback']
 const NAMES = ['bare', 'ours', 'promClient', ...process.env.BENCH_BEFORE === undefined ? [] : ['before']]
 

@@ -7,7 +7,7 @@ import { difference, interleave, median, row, Spread, STARTS } from '../measure.
 
 const file = (name) => fileURLToPath(new URL(name, import.meta.url))
 /** Requests of one round. */
-const REQUESTS = 400
+const REQUESTS = 2000
 const PATHS = { fetch: 'a fetch', pool: 'a request of a Pool of undici', http: 'a request of node:http' }
 const NAMES = ['bare', 'ours', 'promClient']
 /** Microseconds that a fetch may cost more. */
@@ -33,21 +33,16 @@ export async function outgoing ({ rounds = 15, warmup = 15, starts = STARTS } = 
   }
 }
 
-/** Starts one process of each kind. */
+/** Starts one process of each kind for each path. */
 async function inProcesses (port, rounds, warmup) {
-  const processes = NAMES.map((name) => ({ name, child: fork(file('requests.js'), [name, String(port)]) }))
-  const variants = {}
-  for (const { name, child } of processes) {
-    for (const path of Object.keys(PATHS)) {
-      variants[`${name} ${path}`] = async () => {
-        child.send({ path, requests: REQUESTS })
-        const [cost] = await once(child, 'message')
-        return cost
-      }
-    }
-  }
+  const processes = Object.fromEntries(NAMES.flatMap((name) => Object.keys(PATHS).map((path) => [`${name} ${path}`, fork(file('requests.js'), [name, path, String(port)])])))
+  const variants = Object.fromEntries(Object.entries(processes).map(([variant, child]) => [variant, async () => {
+    child.send(REQUESTS)
+    const [cost] = await once(child, 'message')
+    return cost
+  }]))
   const costs = await interleave(variants, { rounds, warmup })
-  for (const { child } of processes) {
+  for (const child of Object.values(processes)) {
     const exited = once(child, 'exit')
     child.disconnect()
     await exited

@@ -1,16 +1,16 @@
-// Sends requests, observed as its argument says, in a process of its own, as a service has it. For each message, such as
-// { path: 'fetch', requests: 400 }, it sends so many on that path, and answers with the microseconds of CPU time of one.
+// Sends requests on one path, observed as its argument says, in a process of its own: undici, once it is loaded, is what
+// the global fetch sends with. For each message, a number of requests, it sends so many, and answers with the microseconds
+// of CPU time of one.
 import { Agent, get } from 'node:http'
 import process from 'node:process'
 import prom from 'prom-client'
-import { Pool } from 'undici'
 import { instrumentOutgoing } from 'fastify-prometheus/undici'
 
 const CONNECTIONS = 8
 
-const [name, port] = process.argv.slice(2)
+const [name, path, port] = process.argv.slice(2)
 const origin = `http://127.0.0.1:${port}`
-const pool = new Pool(origin, { connections: CONNECTIONS, pipelining: 1 })
+const pool = path === 'pool' ? new (await import('undici')).Pool(origin, { connections: CONNECTIONS, pipelining: 1 }) : undefined
 const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS })
 const registry = new prom.Registry()
 
@@ -42,7 +42,7 @@ const paths = {
   })
 }
 
-const observed = Object.fromEntries(Object.entries(paths).map(([path, send]) => [path, variants[name](send)]))
+const observed = variants[name](paths[path])
 
 /** CPU time of a request. As many are under way as there are connections, so that this process does not fall asleep. */
 async function cpuOf (send, requests) {
@@ -77,5 +77,5 @@ function withPromClient () {
   }
 }
 
-process.on('message', async ({ path, requests }) => { process.send(await cpuOf(observed[path], requests)) })
+process.on('message', async (requests) => { process.send(await cpuOf(observed, requests)) })
 process.on('disconnect', () => process.exit())
