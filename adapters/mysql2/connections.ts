@@ -103,11 +103,11 @@ export class Connections {
     }
   }
 
-  /** A connection was taken out of its pool. */
-  acquired (connection: Connection): void {
+  /** A connection was taken out of its pool. @param at when */
+  acquired (connection: Connection, at: number): void {
     const watched = this.#known.get(connection)
     if (watched === undefined || watched.list !== undefined) return
-    watched.at = this.#recorder.now()
+    watched.at = at
     this.#recorder.metrics.uses.add(watched)
   }
 

@@ -145,7 +145,7 @@ class Statement {
    * sends is of the same caller as this statement.
    */
   call (callback: Method, self: unknown, results: unknown[]): unknown {
-    return this.#recorder.onBehalfOf(this.#query.caller, () => Reflect.apply(callback, self, results))
+    return this.#recorder.callBack(this.#query.caller, callback, self, results)
   }
 
   succeeded (rows: number | undefined): void {

@@ -1,4 +1,4 @@
-import type { Activity, Caller, DatabaseRecorder } from '../../src/adapter.js'
+import type { Activity, DatabaseRecorder } from '../../src/adapter.js'
 import type { Connections } from './connections.js'
 import type { Connection, Method, Pool } from './driver.js'
 
@@ -24,19 +24,24 @@ export class Waits {
   ask (pool: Pool, getConnection: Method, self: unknown, args: unknown[]): unknown {
     const callback = args[0]
     if (typeof callback === 'function' && !this.#queued.has(callback)) {
-      const wait = this.#recorder.waitBegan()
-      const caller = this.#recorder.caller()
-      const answered = (error: unknown, connection: unknown) => { this.#answered(wait, error, connection as Connection) }
-      args[0] = this.#passingOn(callback as Method, caller, answered)
+      // eslint-disable-next-line @typescript-eslint/no-this-alias -- the function below has a `this` of its own
+      const waits = this
+      const recorder = this.#recorder
+      const wait = recorder.waitBegan()
+      const caller = recorder.caller()
+      args[0] = function (this: unknown, ...results: unknown[]) {
+        waits.#answered(wait, results[0], results[1] as Connection)
+        return recorder.callBack(caller, callback as Method, this, results)
+      }
       try {
-        return this.#send(pool, getConnection, self, args)
+        return this.#send(pool, getConnection, self, args, wait.at)
       } catch (error) {
         // It is the error of the callback, which the pool may call at once.
         wait.end()
         throw error
       }
     }
-    return this.#send(pool, getConnection, self, args)
+    return this.#send(pool, getConnection, self, args, this.#recorder.now())
   }
 
   /** A connection is taken out of the pool, for a caller that was not seen to ask for it. */
@@ -44,7 +49,7 @@ export class Waits {
     if (this.#isAsking) return
     try {
       this.#connections.add(connection)
-      this.#connections.acquired(connection)
+      this.#connections.acquired(connection, this.#recorder.now())
     } catch (error) {
       this.#recorder.report(error)
     }
@@ -66,25 +71,17 @@ export class Waits {
     }
   }
 
-  #passingOn (callback: Method, caller: Caller, answered: (error: unknown, connection: unknown) => void): Method {
-    const recorder = this.#recorder
-    return function (this: unknown, ...results: unknown[]) {
-      answered(results[0], results[1])
-      return recorder.onBehalfOf(caller, () => Reflect.apply(callback, this, results) as unknown)
-    }
-  }
-
   #answered (wait: Activity, error: unknown, connection: Connection): void {
     const recorder = this.#recorder
     if (error) return recorder.acquireFailed(wait, reasonOf(error))
-    recorder.acquired(wait)
-    this.#connections.acquired(connection)
+    const at = recorder.now()
+    recorder.acquired(wait, at)
+    this.#connections.acquired(connection, at)
   }
 
-  #send (pool: Pool, getConnection: Method, self: unknown, args: unknown[]): unknown {
+  #send (pool: Pool, getConnection: Method, self: unknown, args: unknown[], began: number): unknown {
     const recorder = this.#recorder
     const { _connectionQueue: queue } = pool
-    const began = recorder.now()
     const waiting = queue.length
     const isAsking = this.#isAsking
     this.#isAsking = true

@@ -110,7 +110,7 @@ function observeAcquire (acquiring: Acquiring, pool: Pool, connect: Method, args
     args[0] = function (this: unknown, ...results: unknown[]) {
       if (results[0]) acquiring.failed(wait, results[0])
       else acquiring.succeeded(wait, results[1])
-      return recorder.onBehalfOf(caller, () => Reflect.apply(callback, this, results) as unknown)
+      return recorder.callBack(caller, callback as Method, this, results)
     }
   }
   let connecting

@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks'
-import { Trouble, addQuery, currentUsage, driverErrorTypeOf, type DatabaseUsage } from '../instrumentation/index.js'
+import { Trouble, addQuery, currentUsage, driverErrorTypeOf, type DatabaseUsage, type Method } from '../instrumentation/index.js'
 import type { Labels } from '../metrics/index.js'
 import { Activity, secondsBetween } from './activity.js'
 import { Gauges } from './gauges.js'
@@ -155,14 +155,15 @@ export class DatabaseRecorder {
   }
 
   /**
-   * Calls `then`, in whatever async context, for a caller. The queries that it begins at once belong to that caller.
+   * Calls a caller back, in whatever async context. The queries that its callback begins at once belong to that caller.
    * A pool may hand out a connection in the context of the caller that has released it.
+   * @returns what the callback returns
    */
-  onBehalfOf<R> (caller: Caller, then: () => R): R {
+  callBack (caller: Caller, callback: Method, self: unknown, results: unknown[]): unknown {
     const before = this.#waiter
     this.#waiter = caller
     try {
-      return then()
+      return Reflect.apply(callback, self, results)
     } finally {
       this.#waiter = before
     }
