@@ -1,56 +1,33 @@
 // CPU time of a read from a cache, of a real Redis and in the process, bare and instrumented.
-import { fork, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer, connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { difference, interleave, median, row, Spread, STARTS } from '../measure.js'
+import { row } from '../measure.js'
+import { rivals } from '../rivals.js'
 
-const SCRIPT = fileURLToPath(new URL('reads.js', import.meta.url))
-const NAMES = ['bare', 'ours', 'promClient']
+const script = fileURLToPath(new URL('reads.js', import.meta.url))
+const names = ['bare', 'ours', 'promClient']
 /** Reads of one round. */
-const READS = { 'lru-cache': 100_000, ioredis: 1600, 'node-redis': 1600, keyv: 8000, 'cache-manager': 8000 }
+const paths = { 'lru-cache': 100_000, ioredis: 1600, 'node-redis': 1600, keyv: 8000, 'cache-manager': 8000 }
 /** What a read of a cache in the process may cost more, in microseconds. */
-const MOST_SYNC = 0.4
+const MOST = 0.4
+const IN_PROCESS = ['lru-cache', 'keyv', 'cache-manager']
 
-export async function cache ({ rounds = 15, warmup = 20, starts = STARTS } = {}) {
+export async function cache () {
   const { port, stop } = await startRedis()
   try {
-    const rows = []
-    for (const which of Object.keys(READS)) {
-      const all = []
-      for (let start = 1; start <= starts; start++) {
-        process.stderr.write(`  ${which}: start ${start} of ${starts}\n`)
-        all.push(await inProcesses(which, port, rounds, warmup))
-      }
-      const over = (name) => new Spread(all.map((differences) => differences[name]))
-      const [ours, peer] = [over('ours'), over('promClient')]
-      const result = `+${ours.text(2)} us on ${over('bare').median.toFixed(2)} us; the same by hand on prom-client +${peer.text(2)} us`
-      rows.push(which === 'lru-cache'
-        ? row(`CPU per get of ${which}`, result, `at most +${MOST_SYNC} us`, ours.median <= MOST_SYNC)
-        : row(`CPU per get of ${which}`, result, 'less than by hand', ours.median < peer.median))
-    }
-    return rows
+    const cost = await rivals({ script, names, paths, args: [String(port)], warmup: 20 })
+    return Object.keys(paths).map((which) => {
+      const [ours, peer] = [cost('ours', which), cost('promClient', which)]
+      const isInProcess = IN_PROCESS.includes(which)
+      return row(`CPU per get of ${which}`, `+${ours.text(2)} us on ${cost('bare', which).median.toFixed(2)} us; the same by hand on prom-client +${peer.text(2)} us`,
+        isInProcess ? `at most +${MOST} us` : 'less than by hand', isInProcess ? ours.median <= MOST : ours.median < peer.median)
+    })
   } finally {
     await stop()
   }
-}
-
-/** Starts one process of each kind. */
-async function inProcesses (which, port, rounds, warmup) {
-  const processes = NAMES.map((name) => ({ name, child: fork(SCRIPT, [name, which, port]) }))
-  const variants = Object.fromEntries(processes.map(({ name, child }) => [name, async () => {
-    child.send(READS[which])
-    const [cost] = await once(child, 'message')
-    return cost
-  }]))
-  const costs = await interleave(variants, { rounds, warmup })
-  for (const { child } of processes) {
-    const exited = once(child, 'exit')
-    child.disconnect()
-    await exited
-  }
-  return Object.fromEntries(NAMES.map((name) => [name, name === 'bare' ? median(costs.bare) : difference(costs, name, 'bare')]))
 }
 
 async function startRedis () {

@@ -1,6 +1,6 @@
-// One pool of mysql2, instrumented as its argument says, in a process of its own, as a service has it. For each message,
-// such as { path: 'callback', queries: 800 }, it sends so many `SELECT 1` on that path, and answers with the microseconds
-// of CPU time of one, without that of the system.
+// One pool of mysql2, instrumented as its arguments say, in a process of its own, as a service has it. For each message, a
+// number, it sends so many `SELECT 1` on its path, and answers with the microseconds of CPU time of one, without that of
+// the system.
 import { pathToFileURL } from 'node:url'
 import process from 'node:process'
 import mysql from 'mysql2'
@@ -104,8 +104,8 @@ function instrumentWithPromClient (pool) {
   })
 }
 
-const [name, config] = process.argv.slice(2)
+const [name, path, config] = process.argv.slice(2)
 const pool = mysql.createPool({ ...JSON.parse(config), connectionLimit: CONNECTIONS })
 await variants[name](pool)
-process.on('message', async ({ path, queries }) => { process.send(await paths[path](queries)) })
+process.on('message', async (queries) => { process.send(await paths[path](queries)) })
 process.on('disconnect', () => pool.end())

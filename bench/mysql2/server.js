@@ -16,7 +16,7 @@ const TRIES = 600
 export async function startMariaDb () {
   const port = await freePort()
   const folder = await mkdtemp(join(tmpdir(), 'fastify-prometheus-mariadb-'))
-  const files = ['--no-defaults', `--datadir=${join(folder, 'data')}`, '--user=root']
+  const files = ['--no-defaults', `--datadir=${join(folder, 'data')}`, `--tmpdir=${folder}`, '--user=root']
   await promisify(execFile)('mariadb-install-db', [...files, '--auth-root-authentication-method=normal', '--skip-test-db'])
   const options = ['--skip-log-bin', '--innodb-buffer-pool-size=32M', '--performance-schema=OFF', `--port=${port}`, '--bind-address=127.0.0.1', `--socket=${join(folder, 'socket')}`, `--pid-file=${join(folder, 'pid')}`]
   const server = spawn('mariadbd', [...files, ...options], { stdio: 'ignore', env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` } })

@@ -1,6 +1,5 @@
-// One SQLite database in memory, instrumented as its argument says, in a process of its own, as a service has it. For each
-// message, such as { path: 'get', statements: 1000 }, it runs so many statements in that way, and answers with the
-// microseconds of CPU time of one.
+// One SQLite database in memory, instrumented as its arguments say, in a process of its own, as a service has it. For each
+// message, a number, it runs so many statements on its path, and answers with the microseconds of CPU time of one.
 import process from 'node:process'
 import { pathToFileURL } from 'node:url'
 import prom from 'prom-client'
@@ -55,7 +54,7 @@ function instrumentWithPromClient (database) {
   }
 }
 
-const [name, driver] = process.argv.slice(2)
+const [name, path, driver] = process.argv.slice(2)
 const database = (await drivers())[driver]()
 await variants[name](database)
 database.exec('CREATE TABLE walk (id INTEGER PRIMARY KEY, metres INT)')
@@ -80,5 +79,5 @@ function cpuOf (statements, run) {
   return (user + system) / statements
 }
 
-process.on('message', ({ path, statements }) => { process.send(cpuOf(statements, paths[path])) })
+process.on('message', (statements) => { process.send(cpuOf(statements, paths[path])) })
 process.on('disconnect', () => database.close())

@@ -201,3 +201,14 @@ t.test('a request has the exemplar of where it was made', async (t) => {
   await outgoing.settled()
   t.same(exemplarsOf(outgoing.registry), [{ trace_id: span.spanContext().traceId, span_id: span.spanContext().spanId }])
 })
+
+t.test('the plugin has none of its own metrics, and its buckets are not theirs', async (t) => {
+  const registry = new Registry()
+  const app = fastify()
+  t.teardown(() => app.close())
+  await app.register(metricsPlugin, { registry, buckets: { duration: [1, 2] } })
+  t.equal(registry.getSingleMetric('http_client_request_duration_seconds'), undefined)
+  t.teardown(instrumentOutgoing({ registry, buckets: [3] }))
+  t.same((registry.getSingleMetric('http_client_request_duration_seconds') as unknown as Histogram).buckets, [3])
+  await t.rejects(async () => { await fastify().register(metricsPlugin, { registry: new Registry(), metrics: { http_client_request_duration_seconds: false } as object }) }, { code: 'FP_ERR_INVALID_OPTION' })
+})
