@@ -10,15 +10,16 @@ const rooms = {
   'src/exposition': ['metrics', 'validation'],
   'src/tenancy': ['catalogue', 'exposition', 'instrumentation', 'metrics'],
   'src/processes': ['catalogue', 'exposition', 'metrics', 'validation'],
-  'src/live': ['catalogue', 'exposition', 'metrics'],
+  'src/live': ['catalogue', 'exposition', 'metrics', 'runtime'],
   'src/endpoint': ['catalogue', 'exposition', 'instrumentation', 'live', 'metrics', 'processes', 'tenancy', 'validation'],
   'src/http': ['catalogue', 'instrumentation', 'metrics', 'validation'],
   'src/database': ['catalogue', 'instrumentation', 'metrics', 'validation'],
+  'src/cache': ['catalogue', 'instrumentation', 'metrics', 'validation'],
+  'src/outgoing': ['catalogue', 'instrumentation', 'metrics', 'validation'],
+  'src/adapter': ['cache', 'catalogue', 'database', 'instrumentation', 'metrics', 'outgoing', 'validation'],
+  'src/runtime': ['catalogue', 'instrumentation', 'metrics', 'validation'],
   'src/testing': ['metrics', 'validation']
 }
-
-/** What an adapter may know of src. */
-const adapters = ['catalogue', 'database', 'instrumentation', 'metrics', 'validation']
 
 /** The rooms with a face: whoever is outside imports that, and no file behind it. */
 const FACE = { regex: '/(exposition|instrumentation|live|metrics|processes|testing)/(?!index[.])', message: 'This room has a face: import its index.' }
@@ -26,17 +27,16 @@ const FACE = { regex: '/(exposition|instrumentation|live|metrics|processes|testi
 const restricted = (files, ...patterns) => ({ files, rules: { 'no-restricted-imports': ['error', { patterns }] } })
 
 const roomRules = Object.entries(rooms).map(([room, known]) => {
-  const up = room === 'src/catalogue' ? '\\./' : '\\.\\./'
+  const up = ['src/catalogue', 'src/adapter'].includes(room) ? '\\./' : '\\.\\./'
   const others = known.length === 0 ? '' : `(?!(${known.join('|')})[./])`
   return restricted([`${room}/**/*.ts`, `${room}.ts`], { regex: `^${up}${others}`, message: `${room} may know ${known.join(', ') || 'nothing'} and nothing else of ours.` }, FACE)
 })
 
-/** Of the other adapters, only typeorm knows one: pg, whose pools it instruments. */
+/** An adapter stands on the public face and on nothing else of ours. Only typeorm knows other adapters: those of the drivers that it uses. */
 const adapterRule = (adapter, known = '(?!)') => restricted(
   [`adapters/${adapter}.ts`, `adapters/${adapter}/**/*.ts`],
-  { regex: `^(\\.\\./)+src/(?!(${adapters.join('|')})[./])`, message: `An adapter knows ${adapters.join(', ')}.` },
-  { regex: `^\\.\\./(?!(\\.\\./)?src/|\\.\\./src/|(${known})[./])`, message: 'Adapters do not know each other.' },
-  FACE
+  { regex: '^(\\.\\./)+src/(?!adapter\\.js$)', message: "An adapter stands on 'src/adapter.js' and nothing else of ours." },
+  { regex: `^\\.\\./(?!(\\.\\./)?src/|(${known})[./])`, message: 'Adapters do not know each other.' }
 )
 
 /** What runs in the browser knows the data that it shows, and nothing of Node. */
@@ -70,6 +70,6 @@ export default [
   restricted(['src/*.ts'], FACE),
   ...roomRules,
   browserRule,
-  adapterRule('pg'),
-  adapterRule('typeorm', 'pg')
+  ...['pg', 'mysql2', 'sqlite', 'cache', 'undici'].map((adapter) => adapterRule(adapter)),
+  adapterRule('typeorm', 'pg|mysql2|sqlite')
 ]

@@ -1,11 +1,6 @@
-import { differingOptions, readDatabaseScope, warnOfOtherOptions, type DatabaseScope } from '../src/database/metrics.js'
-import { witnessed } from '../src/instrumentation/index.js'
-import { MetricsError } from '../src/validation/errors.js'
-import { holds } from '../src/validation/given.js'
+import { DATABASE_DEFAULTS, type DatabaseScope, describeTarget, holds, MetricsError, Observed, readDatabaseScope, witnessed } from '../src/adapter.js'
 import type { ClientClass, Pool } from './pg/driver.js'
-import { showClients } from './pg/gauges.js'
-import { instrument, observationOf, observedClient } from './pg/instrument.js'
-import { describeTarget } from './pg/mistaken.js'
+import { instrument, observedClient, observedPools } from './pg/instrument.js'
 import { Recorder } from './pg/recorder.js'
 
 /** A pool of pg or pg-pool, known by its shape; pg-promise's `db.$pool` is one. */
@@ -44,12 +39,10 @@ export function instrumentPool (pool: PgPoolLike, options: PgOptions = {}): () =
     const advice = 'for TypeORM give instrumentPg(pg) as the option \'driver\', for @fastify/postgres pass fastify.pg.pool'
     throw new MetricsError('FP_ERR_INVALID_TARGET', `instrumentPool expects a Pool of pg, got ${describeTarget(pool, advice)}`)
   }
-  const observation = observationOf(pool)
-  if (observation === undefined) return instrument(pool, scope)
-  return warnOfOtherOptions('instrumentPool', 'a pool', differingOptions(scope, observation.scope)) ? () => {} : observation.undo
+  return observedPools.again('instrumentPool', pool, scope) ?? instrument(pool, scope)
 }
 
-const SCOPE = Symbol.for('fastify-prometheus.pg.module')
+const observedModules = new Observed<DatabaseScope>('pg.module', 'a module', DATABASE_DEFAULTS)
 
 /**
  * Gives the module pg with a Pool and a Client that are observed from their first connection on. It is for libraries
@@ -62,29 +55,24 @@ export function instrumentPg<T extends PgLike> (pg: T, options: PgOptions = {}):
   if (!isModule(pg)) {
     throw new MetricsError('FP_ERR_INVALID_TARGET', `instrumentPg expects the module pg (import pg from 'pg'), got ${describeTarget(pg)}`)
   }
-  const { [SCOPE]: inForce } = pg as { [SCOPE]?: DatabaseScope }
-  if (inForce !== undefined) {
-    warnOfOtherOptions('instrumentPg', 'a module', differingOptions(scope, inForce))
-    return pg
-  }
+  if (observedModules.again('instrumentPg', pg, scope) !== undefined) return pg
   // Made now, so that a conflict in the registry is thrown here and not when a pool is made.
   const recorder = new Recorder(scope)
-  showClients(scope, recorder)
+  recorder.show(() => true)
   return observedModule(pg, scope, recorder)
 }
 
 function observedModule<T extends PgLike> (pg: T, scope: DatabaseScope, recorder: Recorder): T {
   const Pool = witnessed(pg.Pool, (pool) => {
     try {
-      if (isPool(pool) && observationOf(pool) === undefined) instrument(pool, scope)
+      if (isPool(pool) && !observedPools.has(pool)) instrument(pool, scope)
     } catch (error) {
-      recorder.trouble.report('pg', error)
+      recorder.report(error)
     }
   })
   const { Client } = pg as { Client?: ClientClass }
   let native: PgLike | null | undefined
-  return Object.create(pg, {
-    [SCOPE]: { value: scope },
+  const observed = Object.create(pg, {
     Pool: { value: Pool, enumerable: true, configurable: true, writable: true },
     ...typeof Client === 'function' && { Client: { value: observedClient(Client, recorder), enumerable: true, configurable: true, writable: true } },
     native: {
@@ -95,7 +83,9 @@ function observedModule<T extends PgLike> (pg: T, scope: DatabaseScope, recorder
         return (native ??= isModule(bare) ? observedModule(bare, scope, recorder) : bare)
       }
     }
-  })
+  }) as T
+  observedModules.add(observed, scope, () => {})
+  return observed
 }
 
 function isModule (value: unknown): value is PgLike {

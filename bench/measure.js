@@ -46,6 +46,11 @@ export class Spread {
   }
 }
 
+/** The part of a peer's cost that ours is: `1/4.8`. */
+export function share (ours, peer) {
+  return ours <= 0 ? '0' : `1/${(peer / ours).toFixed(1)}`
+}
+
 /** One line of the table: what, what was found, what it had to be, and whether it is. */
 export function row (what, result, budget, holds) {
   return { what, result, budget, holds: holds ? 'yes' : 'NO' }

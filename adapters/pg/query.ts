@@ -9,14 +9,14 @@ import { watchSubmittable } from './submittable.js'
 export function observeQuery (recorder: Recorder, client: Client, send: Method, args: unknown[]): unknown {
   const query = args[0]
   if (typeof query !== 'string' && (typeof query !== 'object' || query === null)) return Reflect.apply(send, client, args)
-  const started = recorder.queryStarted(client, query)
+  const started = recorder.sent(client, query)
   if (started === undefined) return Reflect.apply(send, client, args)
   const at = typeof query === 'object' && isSubmittable(query) ? watchSubmittable(recorder, started, query) : callbackAt(args)
   if (typeof at === 'number') {
     const callback = (at === 0 ? (query as { callback: unknown }).callback : args[at]) as Method
     const ended = function (this: unknown, ...results: unknown[]) {
-      if (results[0]) recorder.queryFailed(started, results[0], recorder.now())
-      else recorder.querySucceeded(started, results[1])
+      if (results[0]) recorder.queryFailed(started, results[0])
+      else recorder.answered(started, results[1])
       return Reflect.apply(callback, this, results)
     }
     args[at] = at === 0 ? withCallback(query as object, ended) : ended
@@ -37,10 +37,10 @@ export function observeQuery (recorder: Recorder, client: Client, send: Method, 
   }
   // One chain, no side branch: an unhandled rejection stays unhandled, and keeps its async stack.
   return sent.then((result) => {
-    recorder.querySucceeded(started, result)
+    recorder.answered(started, result)
     return result
   }, (error: unknown) => {
-    recorder.queryFailed(started, error, recorder.now())
+    recorder.queryFailed(started, error)
     throw error
   })
 }

@@ -1,6 +1,6 @@
-import { disguised, shadow } from '../../src/instrumentation/index.js'
+import { disguised, type Query, shadow } from '../../src/adapter.js'
 import type { Method, Submittable } from './driver.js'
-import type { Recorder, Started } from './recorder.js'
+import type { Recorder } from './recorder.js'
 
 type Handler = 'handleError' | 'handleDataRow' | 'handleCommandComplete' | 'handleReadyForQuery'
 
@@ -8,25 +8,25 @@ type Handler = 'handleError' | 'handleDataRow' | 'handleCommandComplete' | 'hand
  * Records the end of a query that speaks the protocol itself: it listens to what the client tells the query. A cursor's
  * duration is its whole life, with the time that its reader takes.
  */
-export function watchSubmittable (recorder: Recorder, started: Started, query: Submittable): 'watched' {
+export function watchSubmittable (recorder: Recorder, started: Query, query: Submittable): 'watched' {
   try {
     if (!new Watch(recorder, started).start(query)) started.end()
   } catch (error) {
     started.end()
-    recorder.trouble.report('pg', error)
+    recorder.report(error)
   }
   return 'watched'
 }
 
 class Watch {
   readonly #recorder: Recorder
-  readonly #started: Started
+  readonly #started: Query
   readonly #restore: Array<() => void> = []
   #over = false
   /** Rows of the command under way. */
   #rows = 0
 
-  constructor (recorder: Recorder, started: Started) {
+  constructor (recorder: Recorder, started: Query) {
     this.#recorder = recorder
     this.#started = started
   }
@@ -63,7 +63,7 @@ class Watch {
     } else {
       query.once?.('end', (result) => {
         if (!this.#finish()) return
-        this.#recorder.querySucceeded(this.#started, result)
+        this.#recorder.answered(this.#started, result)
       })
     }
     return this.#restore.length > 0 || query.once !== undefined
@@ -86,7 +86,7 @@ class Watch {
   #ended (at: number): void {
     if (!this.#finish()) return
     this.#countRows(undefined)
-    this.#recorder.queryEnded(this.#started, at)
+    this.#recorder.querySucceeded(this.#started, undefined, at)
   }
 
   #failed (error: unknown, at: number): void {

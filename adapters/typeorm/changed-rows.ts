@@ -1,4 +1,4 @@
-import type { Operation } from '../../src/database/operation.js'
+import type { Operation } from '../../src/adapter.js'
 import { dataSourceOf, type DataSourceLike, type QueryResultEventLike } from './shapes.js'
 
 /** The parts of TypeORM's SQLite connection that are used here. */

@@ -1,4 +1,4 @@
-import type { Operation } from '../../src/database/operation.js'
+import type { Operation } from '../../src/adapter.js'
 import { changedRowsOf } from './changed-rows.js'
 import type { EntityEventLike, EntityMetadataLike, QueryResultEventLike, QueryRunnerLike } from './shapes.js'
 import { verbOf, writeTextOf, type Verb, type WriteText } from './write-text.js'

@@ -1,14 +1,10 @@
-import { differingOptions, readDatabaseScope, warnOfOtherOptions, type DatabaseScope } from '../../src/database/metrics.js'
-import { SCOPE_OPTIONS, shadowMethod, Trouble, type Method } from '../../src/instrumentation/index.js'
-import { MetricsError, invalidOption } from '../../src/validation/errors.js'
-import { readKnown } from '../../src/validation/given.js'
-import { databaseSpellings } from '../../src/validation/spellings.js'
-import { instrumentPool, type PgPoolLike } from '../pg.js'
-import { describeTarget } from '../pg/mistaken.js'
+import { DATABASE_DEFAULTS, MetricsError, Observed, Trouble, describeTarget, invalidOption, readDatabaseScope, shadowMethod, type DatabaseScope, type Method } from '../../src/adapter.js'
+import { poolsOf } from './driver-pools.js'
 import { MigrationGauges } from './migrations.js'
 import type { ModelTarget } from './models.js'
 import { Observation } from './observation.js'
-import { Pools } from './pools.js'
+import type { InstrumentedPools } from './pools.js'
+import { QueryCaches } from './query-cache.js'
 import { isDataSource, type DataSourceLike } from './shapes.js'
 import { claimsOf, modelOpsSubscriber, type ModelOpsOptions, type ModelOpsSubscriber } from './subscriber.js'
 
@@ -22,20 +18,19 @@ export interface InstrumentDataSourceOptions extends DatabaseScope {
   count?: ModelOpsOptions['count']
 }
 
-const INSTRUMENTED = Symbol.for('fastify-prometheus.data-source')
-/** The undo that instrumentPool leaves on a pool. */
-const POOL_UNDO = Symbol.for('fastify-prometheus.pg.undo')
-/** Databases whose connections come from pools of `pg`. */
-const POOLED = new Set(['postgres', 'cockroachdb'])
+/** The function by which a data source's migrations are read again. */
+const REFRESH = Symbol.for('fastify-prometheus.typeorm.refresh')
+const observedDataSources = new Observed<Options>('typeorm.data-source', 'a data source', { ...DATABASE_DEFAULTS, migrations: true, count: 'committed' })
 
 /**
  * Measures a TypeORM data source. Call it before or after `initialize()`; it lasts through every later one.
  *
- * On PostgreSQL and CockroachDB it instruments the data source's pools as `instrumentPool` does: the primary's under
- * the alias, the replicas' under `<alias>-replica-1` and so on. A pool that is instrumented already stays as it is. On
- * other drivers it measures the queries of the query runners, streams too; the queries of MySQL's replicas get such
- * aliases, and MySQL's failed connections are counted. A driver whose queries cannot be observed, such as MongoDB's, is
- * named in a process warning (FP_WARN_NOT_OBSERVED). `dataSource.subscribers` is not changed.
+ * On PostgreSQL, CockroachDB, MySQL and MariaDB it instruments the data source's pools as `instrumentPool` and
+ * `instrumentMysql` do: the primary's under the alias, the replicas' under `<alias>-replica-1` and so on. A pool that is
+ * instrumented already stays as it is. On other drivers, and on the module `mysql`, it measures the queries of the query
+ * runners, streams too. A driver whose queries cannot be observed, such as MongoDB's, is named in a process warning
+ * (FP_WARN_NOT_OBSERVED). A cache of query results is observed as the backend 'typeorm'. `dataSource.subscribers` is not
+ * changed.
  *
  * Migrations are counted before `initialize()` resolves, after `runMigrations()` and `undoLastMigration()`, and at
  * `refreshMigrations(dataSource)`; not on MongoDB. Give each data source an alias of its own.
@@ -50,10 +45,7 @@ export function instrumentDataSource (dataSource: DataSourceLike, options: Instr
     throw new MetricsError('FP_ERR_INVALID_TARGET', `instrumentDataSource needs a TypeORM DataSource, got ${describeTarget(dataSource)}`)
   }
   const asked = readOptions(options)
-  const inForce = instrumentationOf(dataSource)
-  if (inForce === undefined) return new Instrumentation(dataSource, asked).undo
-  const differing = [...differingOptions(asked.scope, inForce.options.scope), ...differingOwn(asked, inForce.options)]
-  return warnOfOtherOptions('instrumentDataSource', 'a data source', differing) ? () => {} : inForce.undo
+  return observedDataSources.again('instrumentDataSource', dataSource, asked) ?? new Instrumentation(dataSource, asked).undo
 }
 
 /**
@@ -62,24 +54,24 @@ export function instrumentDataSource (dataSource: DataSourceLike, options: Instr
  * @throws MetricsError FP_ERR_INVALID_TARGET for a data source that is not instrumented
  */
 export async function refreshMigrations (dataSource: DataSourceLike): Promise<void> {
-  const instrumentation = isDataSource(dataSource) ? instrumentationOf(dataSource) : undefined
-  if (instrumentation === undefined) {
+  const refresh = isDataSource(dataSource) ? (dataSource as { [REFRESH]?: () => Promise<void> })[REFRESH] : undefined
+  if (refresh === undefined) {
     const got = isDataSource(dataSource) ? 'one that it was not: call instrumentDataSource(dataSource) first' : describeTarget(dataSource)
     throw new MetricsError('FP_ERR_INVALID_TARGET', `refreshMigrations needs a data source that instrumentDataSource was given, got ${got}`)
   }
-  await instrumentation.refresh()
+  await refresh()
 }
 
 /** The instrumentation of one data source. */
 class Instrumentation {
   /** Restores everything. */
-  readonly undo = (): void => { this.#undo() }
-  readonly options: Options
+  readonly undo: () => void
   readonly #dataSource: DataSourceLike
   /** The subscriber that counts models. */
   readonly #operations: ModelOpsSubscriber | undefined
   readonly #observation: Observation | undefined
-  readonly #pools: Pools<PgPoolLike> | undefined
+  readonly #pools: InstrumentedPools | undefined
+  readonly #caches: QueryCaches
   readonly #migrations: MigrationGauges | undefined
   readonly #trouble: Trouble
   readonly #restores: ReadonlyArray<() => void>
@@ -87,29 +79,32 @@ class Instrumentation {
   #initializing = false
 
   constructor (dataSource: DataSourceLike, options: Options) {
-    const { scope, migrations = true, models, count } = options
-    const { type } = dataSource.options
+    const { migrations = true, models, count, ...scope } = options
     const { alias = 'default', registry, prefix, maxSeries } = scope
-    const operations = models === undefined ? undefined : modelOpsSubscriber(models, { registry, prefix, maxSeries, count })
+    const operations = models === undefined ? undefined : modelOpsSubscriber([...models], { registry, prefix, maxSeries, count })
     const [unknown] = operations !== undefined && dataSource.isInitialized ? claimsOf(operations)?.unknown(dataSource) ?? [] : []
     if (unknown !== undefined) throw unknown
 
-    this.options = options
     this.#dataSource = dataSource
     this.#trouble = new Trouble(scope)
     this.#operations = operations
-    this.#migrations = migrations && type !== 'mongodb' ? new MigrationGauges(dataSource, scope, alias) : undefined
+    this.#migrations = migrations && dataSource.options.type !== 'mongodb' ? new MigrationGauges(dataSource, scope, alias) : undefined
+    const instrumentPools = poolsOf(dataSource, scope, this.#trouble)
+    this.#caches = new QueryCaches(dataSource, scope, this.#trouble)
     // This is the first change to the data source. Everything that may throw comes before it.
-    this.#observation = POOLED.has(type) && operations === undefined ? undefined : new Observation(dataSource, scope, !POOLED.has(type), operations, this.#trouble)
-    this.#pools = POOLED.has(type) ? this.#poolsOf(scope, alias) : undefined
+    this.#observation = instrumentPools !== undefined && operations === undefined ? undefined : new Observation(dataSource, scope, instrumentPools === undefined, operations, this.#trouble)
+    this.#pools = instrumentPools?.()
+    this.#caches.observe()
     const refresh = (): Promise<void> | undefined => this.#initializing ? undefined : this.refresh()
     this.#restores = [
       shadowMethod(dataSource, 'initialize', (initialize) => this.#overInitialize(initialize)),
+      shadowMethod(dataSource, 'setOptions', (setOptions) => this.#caches.over(setOptions)),
       shadowMethod(dataSource, 'buildMetadatas', (buildMetadatas) => followedBy(buildMetadatas, () => { this.#learn() })),
       shadowMethod(dataSource, 'runMigrations', (runMigrations) => followedBy(runMigrations, refresh, refresh)),
       shadowMethod(dataSource, 'undoLastMigration', (undoLastMigration) => followedBy(undoLastMigration, refresh, refresh))
     ]
-    Object.defineProperty(dataSource, INSTRUMENTED, { value: this, configurable: true })
+    Object.defineProperty(dataSource, REFRESH, { value: () => this.refresh(), configurable: true })
+    this.undo = observedDataSources.add(dataSource, options, () => { this.#end() })
     if (dataSource.isInitialized) {
       this.#learn()
       this.refresh().catch(() => {})
@@ -126,20 +121,11 @@ class Instrumentation {
     }
   }
 
-  #poolsOf (scope: DatabaseScope, alias: string): Pools<PgPoolLike> {
-    return new Pools<PgPoolLike>(
-      this.#dataSource.driver,
-      (pool, replica) => {
-        // The application undoes a pool that it instrumented itself.
-        if (POOL_UNDO in pool) return () => {}
-        return instrumentPool(pool, { ...scope, alias: replica === undefined ? alias : `${alias}-replica-${replica + 1}` })
-      },
-      (error) => { this.#trouble.report('typeorm pools', error) }
-    )
-  }
-
   #overInitialize (initialize: Method): Method {
-    const starting = (): void => { this.#initializing = true }
+    const starting = (): void => {
+      this.#initializing = true
+      this.#caches.observe()
+    }
     const initialized = followedBy(initialize, () => {
       this.#initializing = false
       this.#learn()
@@ -165,14 +151,14 @@ class Instrumentation {
     }
   }
 
-  #undo (): void {
-    if (!this.#active) return
+  #end (): void {
     this.#active = false
     for (const restore of this.#restores) restore()
     this.#pools?.undo()
+    this.#caches.undo()
     this.#observation?.undo()
     this.#migrations?.remove()
-    Reflect.deleteProperty(this.#dataSource, INSTRUMENTED)
+    Reflect.deleteProperty(this.#dataSource, REFRESH)
   }
 }
 
@@ -195,40 +181,17 @@ function runThen<R> (more: void | Promise<void>, then: () => R): R | Promise<R> 
   return more instanceof Promise ? more.then(then) : then()
 }
 
-interface Options {
-  scope: DatabaseScope
+interface Options extends DatabaseScope {
   migrations: boolean | undefined
-  models: ModelTarget | readonly ModelTarget[] | undefined
+  /** A set, for which the order of the models is no difference. */
+  models: ReadonlySet<ModelTarget> | undefined
   count: ModelOpsOptions['count']
 }
 
-const OPTIONS = ['alias', 'buckets', 'migrations', 'models', 'count', ...SCOPE_OPTIONS]
-
 function readOptions (given: unknown): Options {
-  const options = readKnown('instrumentDataSource', given, OPTIONS, databaseSpellings)
-  const { migrations, models, count, ...scope } = options
+  const { migrations, models, count, ...scope } = readDatabaseScope('instrumentDataSource', given, ['migrations', 'models', 'count'])
   if (migrations !== undefined && typeof migrations !== 'boolean') throw invalidOption('instrumentDataSource', 'migrations', 'true or false', migrations)
   // modelOpsSubscriber checks its own options.
-  return { scope: readDatabaseScope('instrumentDataSource', scope), migrations, models: models as Options['models'], count: count as Options['count'] }
-}
-
-/**
- * The names of the given options that differ from those in force. Only options that no other adapter has are compared
- * here.
- */
-function differingOwn ({ migrations, models, count }: Options, inForce: Options): string[] {
-  const names: string[] = []
-  if (migrations !== undefined && migrations !== (inForce.migrations ?? true)) names.push('migrations')
-  if (models !== undefined && !areSame(models, inForce.models)) names.push('models')
-  if (count !== undefined && count !== (inForce.count ?? 'committed')) names.push('count')
-  return names
-}
-
-function areSame (asked: unknown, inForce: unknown): boolean {
-  const [some, others] = [asked, inForce].map((models) => Array.isArray(models) ? models as unknown[] : [models]) as [unknown[], unknown[]]
-  return some.length === others.length && some.every((model) => others.includes(model))
-}
-
-function instrumentationOf (dataSource: DataSourceLike): Instrumentation | undefined {
-  return (dataSource as { [INSTRUMENTED]?: Instrumentation })[INSTRUMENTED]
+  const all = models as InstrumentDataSourceOptions['models']
+  return { ...scope, migrations, models: all === undefined ? undefined : new Set([all].flat()), count: count as Options['count'] }
 }

@@ -1,4 +1,4 @@
-import type { Method } from '../../src/instrumentation/index.js'
+import type { Method } from '../../src/adapter.js'
 import { Layer, type Over } from './layer.js'
 import type { QueryRecorder } from './recorder.js'
 import type { DataSourceLike, QueryRunnerLike } from './shapes.js'

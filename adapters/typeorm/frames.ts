@@ -1,4 +1,4 @@
-import type { CounterChild } from '../../src/metrics/index.js'
+import type { CounterChild } from '../../src/adapter.js'
 
 /** The counts since a transaction or a savepoint began. */
 export interface Frame {

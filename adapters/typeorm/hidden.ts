@@ -1,5 +1,4 @@
-import type { Operation } from '../../src/database/operation.js'
-import { shadowMethod } from '../../src/instrumentation/index.js'
+import { shadowMethod, type Operation } from '../../src/adapter.js'
 import { dataSourceOf, type DataSourceLike, type EntityEventLike, type EntityMetadataLike, type QueryResultEventLike, type QueryRunnerLike } from './shapes.js'
 
 type Handler = 'afterInsert' | 'afterUpdate' | 'afterRemove' | 'afterSoftRemove' | 'afterRecover'

@@ -1,4 +1,4 @@
-import { overlayMethod, shadowMethod, type Method } from '../../src/instrumentation/index.js'
+import { overlayMethod, shadowMethod, type Method } from '../../src/adapter.js'
 
 /**
  * Makes a method that stands over another. `below` gives the other method as it is at each call, so a later patch of it

@@ -1,5 +1,4 @@
-import { operationOf, type Operation } from '../../src/database/operation.js'
-import type { CounterChild } from '../../src/metrics/index.js'
+import { operationOf, type CounterChild, type Operation } from '../../src/adapter.js'
 import { addToFrame, countFrames, lastOf, type Frame } from './frames.js'
 import { endPrepared, keepPrepared, preparedBy, preparedEndOf } from './prepared.js'
 import { dataSourceOf, type EventLike, type QueryResultEventLike, type QueryRunnerLike } from './shapes.js'

@@ -1,5 +1,4 @@
-import { metric, type Scope } from '../../src/catalogue.js'
-import type { GaugeChild } from '../../src/metrics/index.js'
+import { metric, type GaugeChild, type Scope } from '../../src/adapter.js'
 import type { DataSourceLike } from './shapes.js'
 
 /** The parts of a data source with which TypeORM's MigrationExecutor finds the executed migrations. */

@@ -1,4 +1,4 @@
-import { MetricsError, invalidOption } from '../../src/validation/errors.js'
+import { MetricsError, invalidOption } from '../../src/adapter.js'
 import type { EntityMetadataLike, EntitySchemaLike } from './shapes.js'
 
 /**

@@ -1,9 +1,7 @@
-import type { DatabaseScope } from '../../src/database/metrics.js'
-import type { Trouble } from '../../src/instrumentation/index.js'
-import { showName } from '../../src/validation/errors.js'
+import type { DatabaseScope, Trouble } from '../../src/adapter.js'
+import { observed as observedDatabases } from '../sqlite/instrument.js'
 import { Events } from './events.js'
-import { MysqlConnections } from './mysql.js'
-import { OneConnection, queryLayer } from './queries.js'
+import { queryLayer } from './queries.js'
 import { QueryRecorder } from './recorder.js'
 import { Runners } from './runners.js'
 import type { DataSourceLike } from './shapes.js'
@@ -15,20 +13,18 @@ const VENDORS = new Map([
   ['oracle', 'oracle'], ['sap', 'sap'], ['spanner', 'spanner'], ['mongodb', 'mongodb'],
   ...[...SQLITE].map((type) => [type, 'sqlite'] as const)
 ])
-const MYSQL = new Set(['mysql', 'mariadb'])
 /**
  * Drivers whose own results say all, or whose results (Spanner) are no part of TypeORM's QueryResult. For the other
  * drivers, only the QueryResult has the changed rows.
  */
 const PLAIN = new Set(['mysql', 'mariadb', 'spanner'])
+const TYPE = /^[\w-]{1,30}$/
 
 /** Observes the query runners of a data source: their queries, and their events about models. */
 export class Observation {
-  readonly #type: string
   readonly #runners: Runners
   readonly #recorder: QueryRecorder | undefined
-  readonly #mysql: MysqlConnections | undefined
-  #warned = false
+  readonly #endShow: (() => void) | undefined
 
   /**
    * @param queries whether queries are recorded here, and not by pools
@@ -36,34 +32,41 @@ export class Observation {
    */
   constructor (dataSource: DataSourceLike, scope: DatabaseScope, queries: boolean, operations: ModelOpsSubscriber | undefined, trouble: Trouble) {
     const { driver, options: { type } } = dataSource
-    this.#type = type
     const canObserve = type !== 'mongodb' && typeof (driver as { createQueryRunner?: unknown }).createQueryRunner === 'function'
-    const recorder = queries && canObserve ? recorderOf(dataSource, scope, trouble) : undefined
+    const recorder = queries && canObserve ? new QueryRecorder(scope, VENDORS.get(type) ?? 'other', () => isObservedBelow(driver)) : undefined
+    const shown = new WeakRef(driver)
+    this.#endShow = recorder?.show(() => shown.deref() !== undefined)
     const events = new Events(dataSource, operations, recorder, (error) => { trouble.report('typeorm models', error) })
     this.#recorder = recorder
-    this.#mysql = recorder !== undefined && MYSQL.has(type) ? new MysqlConnections(driver, recorder) : undefined
-    const layer = recorder === undefined
-      ? undefined
-      : queryLayer(recorder, this.#mysql ?? new OneConnection(recorder.primary), VENDORS.has(type) && !PLAIN.has(type), events.queryEnded.bind(events))
-    this.#runners = new Runners(driver, layer, events.layer, () => { this.#warnNotObserved() }, (error) => { trouble.report('typeorm queries', error) })
-    if (queries && !canObserve) this.#warnNotObserved()
+    const layer = recorder && queryLayer(recorder, VENDORS.has(type) && !PLAIN.has(type), events.queryEnded.bind(events))
+    const warn = onceWarned(type, "its driver does not run them through TypeORM's query runners")
+    this.#runners = new Runners(driver, layer, events.layer, warn, (error) => { trouble.report('typeorm queries', error) })
+    if (queries && !canObserve) warn()
   }
 
   undo (): void {
-    this.#recorder?.undo()
+    if (this.#recorder !== undefined) this.#recorder.active = false
+    this.#endShow?.()
     this.#runners.undo()
-    this.#mysql?.undo()
-  }
-
-  #warnNotObserved (): void {
-    if (this.#warned) return
-    this.#warned = true
-    process.emitWarning(`fastify-prometheus: the queries of a data source of type '${showName(this.#type)}' are not observed: its driver does not run them through ` +
-      "TypeORM's query runners", { code: 'FP_WARN_NOT_OBSERVED' })
   }
 }
 
-function recorderOf ({ driver, options: { type } }: DataSourceLike, scope: DatabaseScope, trouble: Trouble): QueryRecorder {
-  const shown = new WeakRef(driver)
-  return new QueryRecorder(scope, VENDORS.get(type) ?? 'other', () => shown.deref() !== undefined, trouble)
+/**
+ * Gives a function that warns at its first call that the queries of a data source are not observed.
+ * @param reason why, at the end of a sentence
+ */
+export function onceWarned (type: string, reason: string): () => void {
+  let warned = false
+  return () => {
+    if (warned) return
+    warned = true
+    process.emitWarning(`fastify-prometheus: the queries of a data source of ${TYPE.test(type) ? `type '${type}'` : 'an unknown type'} are not observed: ${reason}`,
+      { code: 'FP_WARN_NOT_OBSERVED' })
+  }
+}
+
+/** Whether the application observes the one connection of a driver itself: its queries must not be counted twice. */
+function isObservedBelow (driver: object): boolean {
+  const { databaseConnection } = driver as { databaseConnection?: unknown }
+  return typeof databaseConnection === 'object' && databaseConnection !== null && observedDatabases.has(databaseConnection)
 }

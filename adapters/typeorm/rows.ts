@@ -1,4 +1,4 @@
-import type { Operation } from '../../src/database/operation.js'
+import type { Operation } from '../../src/adapter.js'
 
 /** TypeORM's result when a caller asks for a structured one. */
 interface QueryResult {

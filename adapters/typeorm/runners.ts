@@ -1,4 +1,4 @@
-import { shadowMethod } from '../../src/instrumentation/index.js'
+import { shadowMethod } from '../../src/adapter.js'
 import type { Layer } from './layer.js'
 
 /** A driver of TypeORM. */

@@ -1,4 +1,4 @@
-import { holds } from '../../src/validation/given.js'
+import { holds } from '../../src/adapter.js'
 
 /**
  * TypeORM as this adapter sees it. The types of every version from 0.3.20 on fit these. No type is imported from

@@ -1,6 +1,6 @@
 import { errorMonitor } from 'node:events'
-import { shadowMethod } from '../../src/instrumentation/index.js'
-import type { Query, QueryRecorder } from './recorder.js'
+import { shadowMethod } from '../../src/adapter.js'
+import type { QueryRecorder, Running } from './recorder.js'
 
 interface StreamLike {
   on (event: string | symbol, listener: (...args: unknown[]) => void): unknown
@@ -11,8 +11,8 @@ interface StreamLike {
  * Records the end of a stream of rows (read, given up or failed) and how many rows the driver put into it. There is no
  * listener for 'error': it would keep an error from crashing a process that crashes without us.
  */
-export function watchStream (recorder: QueryRecorder, query: Query, stream: unknown): void {
-  if (!isStream(stream)) return recorder.streamed(query, 0)
+export function watchStream (recorder: QueryRecorder, running: Running, stream: unknown): void {
+  if (!isStream(stream)) return recorder.streamed(running, 0)
   let rows = 0
   const restore = shadowMethod(stream, 'push', (push) => function (...args) {
     if (args[0] !== null && args[0] !== undefined) rows++
@@ -21,9 +21,8 @@ export function watchStream (recorder: QueryRecorder, query: Query, stream: unkn
   const recordEnd = (failure?: unknown): void => {
     restore()
     for (const [event, listener] of listeners) stream.removeListener(event, listener)
-    recorder.streamed(query, rows, failure)
+    recorder.streamed(running, rows, failure)
   }
-  query.interrupt = recordEnd
   const recordWhole = (): void => { recordEnd() }
   const listeners: Array<readonly [event: string | symbol, listener: (...args: unknown[]) => void]> =
     [[errorMonitor, (error) => { recordEnd(isDriverError(error) ? error : undefined) }], ['end', recordWhole], ['close', recordWhole]]

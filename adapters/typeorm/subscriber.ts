@@ -1,10 +1,4 @@
-import { metric, type Scope } from '../../src/catalogue.js'
-import { operationOf } from '../../src/database/operation.js'
-import { readScope, Trouble } from '../../src/instrumentation/index.js'
-import type { Counter, CounterChild } from '../../src/metrics/index.js'
-import { MetricsError, invalidOption } from '../../src/validation/errors.js'
-import { readKnown } from '../../src/validation/given.js'
-import { modelSpellings } from '../../src/validation/spellings.js'
+import { MetricsError, Trouble, invalidOption, metric, operationOf, readOptions, type Counter, type CounterChild, type Scope } from '../../src/adapter.js'
 import { StatementChanges, type EntityEvent, type ModelOperation } from './changes.js'
 import { HiddenEvents } from './hidden.js'
 import { Ledger } from './ledger.js'
@@ -47,7 +41,7 @@ interface Claims {
 }
 
 const CLAIMS = Symbol.for('fastify-prometheus.model-ops')
-const OPTIONS = ['count', 'registry', 'prefix', 'maxSeries']
+const SPELLINGS = { 'alias name': 'models have no alias; their label is the model', 'models entities': 'write the models as the first argument' }
 
 /**
  * Counts inserts, updates, deletes, soft deletes and restores of models. Use it after `initialize()`, as
@@ -62,7 +56,7 @@ const OPTIONS = ['count', 'registry', 'prefix', 'maxSeries']
  */
 export function modelOpsSubscriber (models: ModelTarget | readonly ModelTarget[] = '*', options: ModelOpsOptions = {}): ModelOpsSubscriber {
   const asked = readModels(models)
-  const { scope, count } = readOptions(options)
+  const { scope, count } = readModelOptions(options)
   const operations = new ModelOperations(asked, scope, count)
   const subscriber: ModelOpsSubscriber = {
     afterInsert: (event) => { operations.countEvent('insert', event, subscriber) },
@@ -106,11 +100,10 @@ function readModels (models: unknown): Models {
   }
 }
 
-function readOptions (given: unknown): { scope: Scope, count: 'committed' | 'attempted' } {
-  const options = readKnown('modelOpsSubscriber', given, OPTIONS, modelSpellings)
-  const { count = 'committed' } = options
+function readModelOptions (given: unknown): { scope: Scope, count: 'committed' | 'attempted' } {
+  const { count = 'committed', ...scope } = readOptions('modelOpsSubscriber', given, ['count', 'registry', 'prefix', 'maxSeries'], SPELLINGS)
   if (count !== 'committed' && count !== 'attempted') throw invalidOption('modelOpsSubscriber', 'count', "'committed' or 'attempted'", count)
-  return { scope: readScope('modelOpsSubscriber', options), count }
+  return { scope, count }
 }
 
 /** Counts operations of models. No method throws. */

@@ -1,4 +1,4 @@
-import type { Operation } from '../../src/database/operation.js'
+import type { Operation } from '../../src/adapter.js'
 
 /** What a statement does to rows, read from the start of its text. */
 export type Verb = 'insert' | 'update' | 'delete'

@@ -1,6 +1,5 @@
-// One pg pool, instrumented as its argument says, in a process of its own, as a service has it. For each message, such as
-// { path: 'client', queries: 800 }, it sends so many `SELECT 1` on that path, and answers with the microseconds of CPU
-// time of one.
+// One pg pool, instrumented as its arguments say, in a process of its own, as a service has it. For each message, a number,
+// it sends so many `SELECT 1` on its path, and answers with the microseconds of CPU time of one.
 import { pathToFileURL } from 'node:url'
 import process from 'node:process'
 import pg from 'pg'
@@ -84,10 +83,10 @@ function instrumentWithPromClient (pool) {
   })
 }
 
-const [name, config] = process.argv.slice(2)
+const [name, path, config] = process.argv.slice(2)
 const pool = new pg.Pool({ ...JSON.parse(config), max: CONNECTIONS })
 // end() resolves before its connections are closed, and the server may be stopped then.
 pool.on('error', () => {})
 await variants[name](pool)
-process.on('message', async ({ path, queries }) => { process.send(await paths[path](queries)) })
+process.on('message', async (queries) => { process.send(await paths[path](queries)) })
 process.on('disconnect', () => pool.end())

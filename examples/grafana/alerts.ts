@@ -22,6 +22,10 @@ export const sections: Readonly<Record<string, Section>> = {
   DatabasePoolNearExhaustion: 'database-pool-near-exhaustion',
   DatabasePoolAcquireTimeouts: 'database-pool-acquire-timeouts',
   MigrationsUnapplied: 'migrations-unapplied',
+  OutgoingRequestErrors: 'outgoing-request-errors',
+  OutgoingRequestsSlow: 'outgoing-requests-slow',
+  OutgoingRequestsHanging: 'outgoing-requests-hanging',
+  CacheErrors: 'cache-errors',
   ServiceCrashLooping: 'crash-loop',
   ProcessCrashLooping: 'crash-loop',
   ServiceDown: 'service-down',
@@ -48,11 +52,11 @@ const RULES = sum(ofService('job_method_route:http_requests_received:rate5m'))
 export const firing = table({
   title: 'Alerts that fire',
   description: 'Alerts of the service that fire now, and where the runbook says what to do. The row "none": no alert fires, and the rules of examples/prometheus are loaded.',
-  keys: { alertname: 'Alert', severity: 'Severity', section: 'Runbook', route: 'Route', alias: 'Connection', instance: 'Instance' },
+  keys: { alertname: 'Alert', severity: 'Severity', section: 'Runbook', route: 'Route', alias: 'Connection', host: 'Other service', backend: 'Cache', instance: 'Instance' },
   columns: [{
     title: 'Firing',
     unit: 'locale',
-    expr: `${sum(withSections(ofService('ALERTS', 'alertstate="firing"')), 'alertname, severity, section, route, alias, instance')} or on () label_replace(0 * ${RULES}, "alertname", "none", "", "")`
+    expr: `${sum(withSections(ofService('ALERTS', 'alertstate="firing"')), 'alertname, severity, section, route, alias, host, backend, instance')} or on () label_replace(0 * ${RULES}, "alertname", "none", "", "")`
   }],
   sortBy: 'Severity',
   ascending: true,

@@ -1,6 +1,7 @@
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard'
 import { business } from './business.js'
 import { database } from './database.js'
+import { dependencies } from './dependencies.js'
 import { overview } from './overview.js'
 import { routes } from './routes.js'
 import { runtime } from './runtime.js'
@@ -10,6 +11,7 @@ export const dashboards: ReadonlyArray<{ readonly file: string, readonly dashboa
   { file: 'overview.json', dashboard: overview() },
   { file: 'routes.json', dashboard: routes() },
   { file: 'database.json', dashboard: database() },
+  { file: 'dependencies.json', dashboard: dependencies() },
   { file: 'business.json', dashboard: business() },
   { file: 'runtime.json', dashboard: runtime() }
 ]

@@ -29,7 +29,7 @@ const waiting = stat({
 
 const oldestNow = stat({
   title: 'Oldest query',
-  description: 'Age of the oldest query that is under way. In a lock it grows second by second: pg_stat_activity says on what.',
+  description: 'Age of the oldest query that is under way. In a lock it grows second by second: pg_stat_activity or SHOW PROCESSLIST say on what.',
   unit: 's',
   queries: [[max(series('db_query_oldest_seconds', ...CHOSEN))]],
   limits: { yellow: 5, red: 30 },
@@ -71,9 +71,9 @@ const connectionErrorCount = stat({
   title: 'Connect errors',
   description: 'Connections that could not be made, or were lost while idle, in the time shown. Any is bad, but for a database that was restarted on purpose.',
   unit: 'locale',
-  queries: [[orZero(sum(growth('db_connection_errors_total', ...CHOSEN)), sum(series('db_pool_connections_max', ...CHOSEN)))]],
+  queries: [[orZero(sum(growth('db_connection_errors_total', ...CHOSEN)), sum(series('db_queries_in_flight', ...CHOSEN)))]],
   limits: { red: 1 },
-  noValue: 'no pools',
+  noValue: 'no database',
   runbook: 'database-connection-errors'
 }).decimals(0)
 

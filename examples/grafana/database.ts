@@ -56,7 +56,7 @@ const age = (title: string, name: string, description: string) => lines({
   noValue: 'no pools'
 })
 
-const oldestQuery = age('Oldest query', 'db_query_oldest_seconds', 'How long the oldest query has been running, in the process where it is oldest. A straight line upwards hangs: pg_stat_activity says on what.')
+const oldestQuery = age('Oldest query', 'db_query_oldest_seconds', 'How long the oldest query has been running, in the process where it is oldest. A straight line upwards hangs: pg_stat_activity or SHOW PROCESSLIST say on what.')
 
 const oldestWait = age('Oldest waiter', 'db_pool_oldest_pending_seconds', 'How long the request that waits for a connection for longest has waited, that of one which is being opened too. Above a moment the pool is exhausted, or the database cannot be reached.')
 
@@ -64,7 +64,7 @@ const longestUse = age('Longest use', 'db_connection_oldest_use_seconds', 'How l
 
 const connections = lines({
   title: 'Connections',
-  description: 'Used and idle, of all processes together, and how many there may be. The database has a limit too: the maxima of all processes must fit below it.',
+  description: 'Used and idle, of all processes together, and how many there may be, if there is a limit. The database has a limit too: the maxima of all processes must fit below it.',
   unit: 'locale',
   queries: [
     [sum(series('db_pool_connections', ...CHOSEN), 'alias, state'), '{{alias}} {{state}}'],
@@ -75,7 +75,7 @@ const connections = lines({
 
 const saturation = lines({
   title: 'Saturation',
-  description: 'Connections in use, of those the pool may have; the fullest process of each alias. Near 100 % for minutes: more connections, fewer or faster queries, shorter transactions.',
+  description: 'Connections in use, of those the pool may have; the fullest process of each alias. Not of a pool without a limit, nor of SQLite, which has none. Near 100 % for minutes: more connections, fewer or faster queries, shorter transactions.',
   unit: 'percentunit',
   queries: [[max(SATURATION, 'alias'), '{{alias}}']],
   noValue: 'no pools',
@@ -145,8 +145,8 @@ const connectionErrors = lines({
   title: 'Connection errors by type',
   description: 'Connections that could not be made or were lost while idle, a second. ECONNREFUSED: no database there; too_many_connections: its limit is reached. "none" is the zero that says there could be some.',
   unit: 'cps',
-  queries: [[orNone(rateOf('db_connection_errors_total', { by: 'alias, type', where }), 'type', sum(series('db_pool_connections_max', ...CHOSEN), 'alias')), '{{alias}} {{type}}']],
-  noValue: 'no pools',
+  queries: [[orNone(rateOf('db_connection_errors_total', { by: 'alias, type', where }), 'type', sum(series('db_queries_in_flight', ...CHOSEN), 'alias')), '{{alias}} {{type}}']],
+  noValue: 'no database',
   runbook: 'database-connection-errors'
 })
 

@@ -16,6 +16,7 @@ export const titles = {
   'fastify-prometheus-overview': 'Service overview',
   'fastify-prometheus-routes': 'By route',
   'fastify-prometheus-database': 'Database and pools',
+  'fastify-prometheus-dependencies': 'Caches and other services',
   'fastify-prometheus-business': 'Models and business',
   'fastify-prometheus-runtime': 'Node runtime'
 } as const
@@ -54,6 +55,7 @@ export function dashboardOf ({ uid, description, variables = [], rows, hours = 1
     .links([...(Object.keys(titles) as Uid[]).filter((other) => other !== uid).map(linkTo), runbook()])
     .annotation(restarts())
     .annotation(newProcesses())
+    .annotation(deployments())
   for (const row of rows) add(row, builder)
   return numbered({ ...builder.build(), schemaVersion: SCHEMA_VERSION })
 }
@@ -106,11 +108,24 @@ function newProcesses (): AnnotationQueryBuilder {
   return annotation('New processes', 'blue', `(${BEGAN} unless ${AGAIN}) or (${BEGAN} and on (${PROCESS_LABELS}) ${UPGRADED})`, 'New process')
 }
 
-function annotation (name: string, color: string, expr: string, title: string): AnnotationQueryBuilder {
+const BUILD_LABELS = 'namespace, job, version, commit'
+const BUILD = series('app_build_info')
+
+/**
+ * A line where the first process of a version began, if no process had that version five to ten minutes before: a deployment, or a rollback. It
+ * stands at the same time at each step.
+ */
+function deployments (): AnnotationQueryBuilder {
+  const began = `1000 * min by (${BUILD_LABELS}) (${START} * on (${PROCESS_LABELS}) group_right () ${BUILD})`
+  const before = `count by (${BUILD_LABELS}) (count_over_time(${BUILD}[5m] offset 5m))`
+  return annotation('Deployments', 'green', `${began} > 1000 * (time() - 900) unless ${before}`, 'Deployed {{version}}', '{{job}} {{commit}}')
+}
+
+function annotation (name: string, color: string, expr: string, title: string, text = '{{pod}} {{instance}}'): AnnotationQueryBuilder {
   const target: Builder<Dataquery> = new DataqueryBuilder().expr(expr).datasource(datasource).refId(name).range()
   return new AnnotationQueryBuilder()
     .name(name).enable(true).iconColor(color).datasource(datasource)
     .target(target)
     // Grafana 11 reads these, later ones the target.
-    .expr(expr).step('60s').useValueForTime(true).titleFormat(title).textFormat('{{pod}} {{instance}}')
+    .expr(expr).step('60s').useValueForTime(true).titleFormat(title).textFormat(text)
 }

@@ -8,6 +8,7 @@ export type Section =
   | 'http-errors' | 'http-latency' | 'http-requests-hanging' | 'http-traffic-stopped' | 'requests-aborted'
   | 'database-down' | 'database-query-errors' | 'database-connection-errors' | 'database-queries-hanging'
   | 'database-pool-near-exhaustion' | 'database-pool-acquire-timeouts' | 'migrations-unapplied'
+  | 'outgoing-request-errors' | 'outgoing-requests-slow' | 'outgoing-requests-hanging' | 'cache-errors'
   | 'crash-loop' | 'service-down' | 'target-down' | 'target-missing' | 'event-loop-lag'
   | 'rules-see-nothing' | 'series-dropped' | 'instrumentation-errors' | 'no-walk-started' | 'invalid-walks'
 

@@ -72,6 +72,11 @@ export function counts (histogram: string, { by = '', where = [] }: View = {}): 
   return sum(eitherOf('count', histogram, RATE, where), by)
 }
 
+/** The same, and what a counter counts that is not in the histogram: whatever ended, in either way. @param others matchers of the counter */
+export function countsAnd (histogram: string, counter: string, { by = '', where = [] }: View, others: readonly string[]): string {
+  return sum(`${eitherOf('count', histogram, RATE, where)} or ${rate(counter, ...others)}`, by)
+}
+
 /** What a histogram's observations add up to, a second. */
 export function sums (histogram: string, { by = '', where = [] }: View = {}): string {
   return sum(eitherOf('sum', histogram, RATE, where), by)

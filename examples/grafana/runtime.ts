@@ -12,15 +12,19 @@ export function runtime (): Dashboard {
     uid: 'fastify-prometheus-runtime',
     description: 'Is it the process: CPU, memory, event loop, garbage collection, handles; and what a scrape of it costs.',
     rows: [
-      { title: 'Processes', panels: [versions, restarts, youngest, descriptorsNow, processes] },
-      { title: 'CPU and event loop', panels: [cpu, lag, lagQuantiles] },
+      { title: 'Processes', panels: [versions, restarts, youngest, descriptorsNow, builds, processes] },
+      { title: 'CPU and event loop', panels: [cpu, utilisation, lag, lagQuantiles] },
       { title: 'Memory', panels: [resident, heap, external, spaces, old] },
       { title: 'Garbage collection', panels: [gcShare, gcPauses, gcRuns] },
       { title: 'Handles', panels: [resources, handles, descriptors] },
+      { title: 'Log', panels: [logLines] },
       { title: 'Exposition', panels: [scrapeTime, scrapeSize, outcomes, seriesByMetric, dropped] }
     ]
   })
 }
+
+/** Of the time of the event loop, how much it ran code. */
+const UTILISATION = sum(rate('nodejs_eventloop_time_seconds_total', 'state="active"'), PROCESS)
 
 /** A gauge that each process has for itself. */
 function gauge (metric: string, ...where: string[]): string {
@@ -66,6 +70,21 @@ const descriptorsNow = stat({
   noValue: 'Linux only'
 }).decimals(1)
 
+const builds = table({
+  title: 'Versions of the service',
+  description: 'Now, by version and commit. Two are a deployment under way, or one that stopped halfway. The green lines say when one came.',
+  keys: { version: 'Version', commit: 'Commit' },
+  sortBy: 'Oldest began',
+  ascending: true,
+  noValue: 'no process',
+  height: 5,
+  widths: { Commit: 360 },
+  columns: [
+    { title: 'Processes', unit: 'locale', expr: sum(series('app_build_info'), 'version, commit') },
+    { title: 'Oldest began', unit: 's', expr: `time() - min by (version, commit) (${series('process_start_time_seconds')} * on (namespace, job, pod, instance) group_right () ${series('app_build_info')})` }
+  ]
+})
+
 const processes = table({
   title: 'Processes',
   description: 'Now, each process. One that differs from the others is where to look: more load, a leak, or an older version.',
@@ -80,6 +99,7 @@ const processes = table({
     { title: 'CPU', unit: 'percentunit', expr: sum(rate('process_cpu_seconds_total'), PROCESS) },
     { title: 'Resident', unit: 'bytes', expr: gauge('process_resident_memory_bytes') },
     { title: 'Heap used', unit: 'bytes', expr: gauge('nodejs_heap_size_used_bytes') },
+    { title: 'Event loop', unit: 'percentunit', expr: UTILISATION },
     { title: 'Event loop p99', unit: 's', expr: gauge('nodejs_eventloop_lag_p99_seconds') },
     { title: 'Open files', unit: 'locale', expr: gauge('process_open_fds') }
   ]
@@ -89,6 +109,7 @@ const cpu = lines({
   title: 'CPU',
   description: 'Of one core, in user and system mode. JavaScript runs on one thread, so near 100 % is the limit; above it, garbage collection and other threads take the rest. Much in system mode is sockets and files.',
   unit: 'percentunit',
+  width: 6,
   atLeast: 1,
   queries: [
     [sum(rate('process_cpu_user_seconds_total'), PROCESS), `user ${PROCESS_LEGEND}`],
@@ -97,10 +118,21 @@ const cpu = lines({
   noValue: 'no process'
 })
 
+const utilisation = lines({
+  title: 'Event loop utilisation',
+  description: 'Share of the time in which the event loop ran code instead of waiting for events. Near 100 % while CPU is lower: the process gets less CPU than it wants, or a synchronous call waits. It says what load is left better than CPU does.',
+  unit: 'percentunit',
+  width: 6,
+  queries: [[UTILISATION, PROCESS_LEGEND]],
+  noValue: 'no process',
+  runbook: 'event-loop-lag'
+}).max(1)
+
 const lag = lines({
   title: 'Event loop lag p99',
   description: 'How late timers were since the scrape before. The timer that measures is 10 ms long, so an idle process has 10 ms. Above 100 ms something blocks: a large JSON, a regular expression, a synchronous call.',
   unit: 's',
+  width: 6,
   queries: [[gauge('nodejs_eventloop_lag_p99_seconds'), PROCESS_LEGEND]],
   noValue: 'no process',
   runbook: 'event-loop-lag'
@@ -110,6 +142,7 @@ const lagQuantiles = lines({
   title: 'Event loop lag',
   description: 'Of the worst process: median, p90 and the longest since the scrape before; 10 ms of each are the timer. A high maximum and a low median are single long tasks; a high median is too much work.',
   unit: 's',
+  width: 6,
   queries: [
     [max(series('nodejs_eventloop_lag_p50_seconds')), 'p50'],
     [max(series('nodejs_eventloop_lag_p90_seconds')), 'p90'],
@@ -216,6 +249,15 @@ const descriptors = lines({
   ],
   noValue: 'no process'
 }).overrideByName('limit', [{ id: 'custom.lineStyle', value: { fill: 'dash', dash: [8, 8] } }, { id: 'custom.fillOpacity', value: 0 }, { id: 'custom.axisPlacement', value: 'right' }])
+
+const logLines = lines({
+  title: 'Log lines by level',
+  description: 'Lines that the logger wrote, a second; where log_messages_total is switched on. Errors that rise without 5xx are failures that no request sees: jobs, retries, what is swallowed.',
+  unit: 'cps',
+  width: 24,
+  queries: [[rateOf('log_messages_total', { by: 'level' }), '{{level}}']],
+  noValue: 'switched off'
+})
 
 const scrapeTime = lines({
   title: 'Time to serve a scrape',

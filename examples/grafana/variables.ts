@@ -34,6 +34,14 @@ export function aliasVariable (): Builder<VariableModel> {
   return ofLabel('alias', 'Connection', `label_values(${series('db_queries_in_flight')}, alias)`)
 }
 
+export function hostVariable (): Builder<VariableModel> {
+  return ofLabel('host', 'Other service', `label_values(${series('http_client_requests_in_flight')}, host)`)
+}
+
+export function backendVariable (): Builder<VariableModel> {
+  return ofLabel('backend', 'Cache', `label_values(${series('cache_gets_total')}, backend)`)
+}
+
 export function modelVariable (): Builder<VariableModel> {
   return ofLabel('model', 'Model', `label_values(${series('model_inserts_total')}, model)`)
 }

@@ -5,6 +5,7 @@ import { join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
 import { burnAlerts } from './rules/burn.js'
 import { databaseAlerts } from './rules/database.js'
+import { dependencyAlerts } from './rules/dependencies.js'
 import { prometheusRule, ruleFile } from './rules/file.js'
 import { httpAlerts } from './rules/http.js'
 import { metricsAlerts } from './rules/metrics.js'
@@ -49,7 +50,7 @@ function filesOf (given) {
   const made = Object.entries(given).map(([flag, value]) => ` --${flag}=${value}`).join('')
   const head = (/** @type {string} */ what) => `${what}\n\nMade by: node generate.js${made}\nChange what is in it by those flags (node generate.js --help), and not here.`
   const records = recordings(settings)
-  const alerts = [...burnAlerts(settings), httpAlerts(settings), databaseAlerts(settings), processAlerts(settings), metricsAlerts(settings)]
+  const alerts = [...burnAlerts(settings), httpAlerts(settings), databaseAlerts(settings), dependencyAlerts(settings), processAlerts(settings), metricsAlerts(settings)]
   return [
     ['fastify-prometheus.rules.yml', ruleFile(head(`What the alerts of fastify-prometheus.alerts.yml ask for again and again, computed once.
 

@@ -1,9 +1,8 @@
-import { isDeepStrictEqual } from 'node:util'
 import { metric, type Scope } from '../catalogue.js'
 import { QueryExemplars, OpenList, SCOPE_OPTIONS, readScope } from '../instrumentation/index.js'
 import { DEFAULT_MAX_SERIES, defaultRegistry, type Counter, type CounterChild, type HistogramChild, type Labels } from '../metrics/index.js'
 import { invalidOption } from '../validation/errors.js'
-import { readKnown } from '../validation/given.js'
+import { readBuckets, readKnown } from '../validation/given.js'
 import { databaseSpellings } from '../validation/spellings.js'
 import { oldestAge, type Activity } from './activity.js'
 import type { Gauges } from './gauges.js'
@@ -20,55 +19,24 @@ export interface DatabaseScope extends Scope {
 /** An address, or a connection string of libpq or ADO: 'host=db password=...'. */
 const MAY_HOLD_PASSWORD = /:\/\/|\b(?:password|pwd)\s*=/i
 
-const OPTIONS = ['alias', 'buckets', ...SCOPE_OPTIONS] as const satisfies ReadonlyArray<keyof DatabaseScope>
-
 /**
  * Checks the options of a database adapter.
  * @param owner the public function that the options were passed to
+ * @param own the names of more options, which the adapter checks itself
  * @throws MetricsError FP_ERR_INVALID_OPTION for an option that is unknown or has a wrong value
  */
-export function readDatabaseScope (owner: string, given: unknown = {}): DatabaseScope {
-  const options = readKnown(owner, given, OPTIONS, databaseSpellings)
+export function readDatabaseScope<N extends string = never> (owner: string, given: unknown = {}, own: readonly N[] = []): DatabaseScope & { readonly [K in N]?: unknown } {
+  const options = readKnown(owner, given, ['alias', 'buckets', ...own, ...SCOPE_OPTIONS], databaseSpellings)
   const { alias, buckets } = options
   if (alias !== undefined && (typeof alias !== 'string' || alias === '')) throw invalidOption(owner, 'alias', 'a name', alias)
   // The alias becomes a label.
   if (alias !== undefined && MAY_HOLD_PASSWORD.test(alias)) throw invalidOption(owner, 'alias', 'a name, and no address or connection string', alias)
-  if (buckets !== undefined && !areBuckets(buckets)) throw invalidOption(owner, 'buckets', 'an array of growing numbers', buckets)
-  return { alias, buckets, ...readScope(owner, options) }
+  const more = Object.fromEntries(own.map((name) => [name, options[name]])) as { readonly [K in N]?: unknown }
+  return { ...more, alias, buckets: readBuckets(owner, buckets), ...readScope(owner, options) }
 }
 
-/**
- * The names of the given options that differ from those in force on a target that is observed already.
- * @param given the options from readDatabaseScope
- */
-export function differingOptions (given: DatabaseScope, inForce: DatabaseScope): string[] {
-  return OPTIONS.filter((name) => {
-    const [asked, there] = [given[name], inForce[name] ?? DEFAULTS[name]]
-    return asked !== undefined && asked !== there && !(typeof asked === 'object' && name !== 'registry' && isDeepStrictEqual(asked, there))
-  })
-}
-
-/**
- * Warns that a call does nothing because its target is observed already with other options. The process warning
- * FP_WARN_OBSERVED_ALREADY has only the names of these options.
- * @param owner the public function that was called
- * @param what the kind of the target, 'a pool'
- * @returns whether it has warned
- */
-export function warnOfOtherOptions (owner: string, what: string, differing: readonly string[]): boolean {
-  if (differing.length === 0) return false
-  process.emitWarning(`fastify-prometheus: ${owner} was called for ${what} that is observed already, with other options (${differing.join(', ')}): ` +
-    'the first call counts, and this one does nothing; undo the first before, or leave one of them out', { code: 'FP_WARN_OBSERVED_ALREADY' })
-  return true
-}
-
-const DEFAULTS: DatabaseScope = { alias: 'default', registry: defaultRegistry, prefix: '', maxSeries: DEFAULT_MAX_SERIES, nativeHistograms: false, exemplars: true }
-
-function areBuckets (value: unknown): value is readonly number[] {
-  return Array.isArray(value) && value.length > 0 && [...value].every((bound, i, bounds) => {
-    return typeof bound === 'number' && (i === 0 ? Number.isFinite(bound) : bound > bounds[i - 1])
-  })
-}
+/** What an option of a database adapter is that was not given. */
+export const DATABASE_DEFAULTS: DatabaseScope = { alias: 'default', registry: defaultRegistry, prefix: '', maxSeries: DEFAULT_MAX_SERIES, nativeHistograms: false, exemplars: true }
 
 /** The metrics of one database connection, to which an adapter writes. Connections of one alias share their series. */
 export class DatabaseMetrics {
@@ -116,7 +84,7 @@ export class DatabaseMetrics {
     this.#created = metric('db_connection_create_duration_seconds', scope, { buckets }).labels(alias, vendor)
     this.#used = metric('db_connection_use_duration_seconds', scope, { buckets }).labels(alias, vendor)
     this.#acquired = metric('db_pool_acquire_duration_seconds', scope, { buckets }).labels(alias, vendor)
-    if (connections) for (const counter of [this.#opened, this.#closed, this.#timeouts]) counter.inc(0)
+    if (connections) for (const counter of [this.#opened, this.#closed]) counter.inc(0)
   }
 
   /** Shows the queries under way at each scrape. */
@@ -125,8 +93,9 @@ export class DatabaseMetrics {
     gauges.showAge('db_query_oldest_seconds', () => oldestAge(this.queries))
   }
 
-  /** Shows the age of the oldest wait and of the longest use at each scrape. */
+  /** Shows the age of the oldest wait and of the longest use at each scrape, and the timeouts from zero on. */
   showPool (gauges: Gauges): void {
+    this.#timeouts.inc(0)
     gauges.showAge('db_pool_oldest_pending_seconds', () => oldestAge(this.waits))
     gauges.showAge('db_connection_oldest_use_seconds', () => oldestAge(this.uses))
   }

@@ -18,7 +18,7 @@ export const owedToLooks: Owed = new WeakMap()
  * The metric whose `collect` starts anew what prom-client knows of the event loop's delay (its lib/metrics/eventLoopLag.js):
  * whoever reads it takes it from the next scrape.
  */
-const STARTS_ANEW = /nodejs_eventloop_lag_seconds$/
+const STARTS_ANEW = /nodejs_eventloop_lag_(\w+_)?seconds$/
 
 /** Whether a metric is read for somebody who looks. */
 export function isLookedAt ({ name, metric }: Pick<Held, 'name' | 'metric'>, { collects, skips, waits }: Pick<Look, 'collects' | 'skips' | 'waits'>): boolean {

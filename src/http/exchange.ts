@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { performance } from 'node:perf_hooks'
 import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { SpanContext, Open, OpenList, DatabaseUsage } from '../instrumentation/index.js'
+import type { SpanContext, Open, OpenList, Usage } from '../instrumentation/index.js'
 import type { Labels } from '../metrics/index.js'
 import type { BodyCount } from './body-count.js'
 import type { Arrival, RawRequest, RawResponse } from './raw.js'
@@ -29,7 +29,7 @@ export class Exchange implements Open<Exchange> {
   reply: FastifyReply | undefined = undefined
   /** performance.now() at the start of the handler, 0 while it is not running. */
   handlerStart = 0
-  usage: DatabaseUsage | undefined = undefined
+  usage: Usage | undefined = undefined
   /** The labels of its exemplars; null until they are first asked for. */
   exemplar: Labels | null | undefined = null
   /** The status that was written to the connection itself and not through the response; 0 when none was. */

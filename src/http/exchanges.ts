@@ -263,6 +263,8 @@ export class Exchanges implements Books {
     if (exchange.usage !== undefined) {
       route.dbQueries?.observe(exchange.usage.queries, exemplar)
       route.dbDuration?.observe(exchange.usage.seconds, exemplar)
+      route.outgoingRequests?.observe(exchange.usage.requests, exemplar)
+      route.outgoingDuration?.observe(exchange.usage.requestSeconds, exemplar)
     }
     return seconds
   }

@@ -1,7 +1,10 @@
 import { catalogue, metric, type Definition, type FamilyOf, type MetricName, type Scope } from '../catalogue.js'
 
+/** What the service asks of others: adapters write it. */
+type OutgoingMetricName = Extract<MetricName, `http_client_request${string}`>
+
 /** The metrics of the HTTP half. */
-export type HttpMetricName = Extract<MetricName, `http_${string}`>
+export type HttpMetricName = Exclude<Extract<MetricName, `http_${string}`>, OutgoingMetricName>
 
 /** The HTTP metrics that are on; a metric that is off is missing. */
 export type HttpFamilies = { readonly [N in HttpMetricName]?: FamilyOf<N> }
@@ -17,7 +20,7 @@ export interface HttpChoice {
   readonly extraLabels: readonly string[]
 }
 
-export const HTTP_METRICS = Object.keys(catalogue).filter((name): name is HttpMetricName => name.startsWith('http_'))
+export const HTTP_METRICS = Object.keys(catalogue).filter((name): name is HttpMetricName => name.startsWith('http_') && !name.startsWith('http_client_request'))
 
 /** Makes or finds the families of the metrics that are on. */
 export function httpFamilies (scope: Scope, choice: HttpChoice): HttpFamilies {

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Scope } from '../catalogue.js'
-import { Exemplars, countUsage, type OpenList, type Trouble } from '../instrumentation/index.js'
+import { Exemplars, countUsage, newUsage, type OpenList, type Trouble } from '../instrumentation/index.js'
 import type { ExemplarSource } from '../metrics/index.js'
 import { MAX_LABEL_VALUES, OTHER } from './bounded-values.js'
 import { isClosed } from './endings.js'
@@ -50,7 +50,8 @@ export function instrumentHttp (fastify: FastifyInstance, scope: Scope, settings
   })
   const first = runsFirst(fastify)
   const exchanges = new Exchanges({ routes, families, labels, exemplars: new Exemplars(settings.exemplars, trouble), first, failed })
-  const countsUsage = families.http_request_db_queries !== undefined || families.http_request_db_duration_seconds !== undefined
+  const countsUsage = [families.http_request_db_queries, families.http_request_db_duration_seconds,
+    families.http_request_outgoing_requests, families.http_request_outgoing_duration_seconds].some((family) => family !== undefined)
 
   fastify.addHook('onRoute', (route) => checkRouteConfig(route.url, route.config))
 
@@ -58,7 +59,7 @@ export function instrumentHttp (fastify: FastifyInstance, scope: Scope, settings
     let usage
     try {
       const exchange = exchanges.received(request, reply)
-      if (countsUsage && !exchange.over) usage = exchange.usage = { queries: 0, seconds: 0 }
+      if (countsUsage && !exchange.over) usage = exchange.usage = newUsage()
       if (families.http_responses_template_total !== undefined) countViews(reply, families.http_responses_template_total, failed)
     } catch (error) {
       failed(error)

@@ -20,6 +20,8 @@ export class RouteMetrics<Exchange extends Open<Exchange>> {
   readonly queueDuration: HistogramChild | undefined
   readonly dbQueries: HistogramChild | undefined
   readonly dbDuration: HistogramChild | undefined
+  readonly outgoingRequests: HistogramChild | undefined
+  readonly outgoingDuration: HistogramChild | undefined
   readonly #http: CounterChild | undefined
   readonly #https: CounterChild | undefined
   readonly #durations: HistogramChild[] = []
@@ -41,6 +43,8 @@ export class RouteMetrics<Exchange extends Open<Exchange>> {
     this.queueDuration = families.http_request_queue_duration_seconds?.labels(...labels)
     this.dbQueries = families.http_request_db_queries?.labels(...labels)
     this.dbDuration = families.http_request_db_duration_seconds?.labels(...labels)
+    this.outgoingRequests = families.http_request_outgoing_requests?.labels(...labels)
+    this.outgoingDuration = families.http_request_outgoing_duration_seconds?.labels(...labels)
   }
 
   received (secure: boolean): void {

@@ -38,7 +38,7 @@ export function driverErrorTypeOf (error: unknown): string {
  * The driver's own error in TypeORM's QueryFailedError; any other error itself. May throw when the error cannot be
  * read.
  */
-export function driverErrorOf (error: unknown): unknown {
+function driverErrorOf (error: unknown): unknown {
   const driverError = isObject(error) ? (error as { driverError?: unknown }).driverError : undefined
   return isObject(driverError) ? driverError : error
 }

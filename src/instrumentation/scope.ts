@@ -1,7 +1,8 @@
 import type { Scope } from '../catalogue.js'
 import { defaultRegistry, isGrowthFactor, isMetricName, isRegistry, isResetTime, type RegistryLike } from '../metrics/index.js'
 import { MetricsError, invalidOption, showName } from '../validation/errors.js'
-import { entriesOf, holds, isRecord, readGiven, refuseUnknown } from '../validation/given.js'
+import { entriesOf, holds, isRecord, readGiven, readKnown, refuseUnknown } from '../validation/given.js'
+import { scopeSpellings } from '../validation/spellings.js'
 
 /** The names of the options that say where metrics go, what they are named and what they hold. */
 export const SCOPE_OPTIONS = ['registry', 'prefix', 'maxSeries', 'nativeHistograms', 'exemplars'] as const satisfies ReadonlyArray<keyof Scope>
@@ -35,6 +36,18 @@ export function readScope (owner: string, options: { readonly [K in keyof Scope]
     // What a function takes and gives cannot be checked here; each result is checked when it comes.
     exemplars: exemplars as Scope['exemplars']
   }
+}
+
+/**
+ * Reads the options of a function that makes metrics, and checks its scope.
+ * @param known the names of its options; those that are not the scope's are given back as the caller gave them
+ * @param spellings by the names that other libraries have for them, separated by spaces: the rest of a sentence that
+ * begins "must be left out;"
+ * @throws MetricsError FP_ERR_INVALID_OPTION for an option that is unknown, or a scope that is wrong
+ */
+export function readOptions<N extends string> (owner: string, given: unknown, known: readonly N[], spellings: Readonly<Record<string, string>> = {}): Scope & { readonly [K in N]?: unknown } {
+  const options = readKnown(owner, given, known, scopeSpellings(spellings)) as { readonly [K in N]?: unknown }
+  return { ...options, ...readScope(owner, options) }
 }
 
 /**

@@ -1,15 +1,33 @@
+/** What values stood over that were to be taken away, and were not on top then. */
+const covered = new WeakMap<object, PropertyDescriptor | undefined>()
+
 /**
  * Puts a value over a property of one object. The value is enumerable only if the object's own property was.
- * @returns a function that takes the value away again, unless other code has put its own over it since
+ * @returns a function that takes the value away again, unless other code has put its own over it since. If that was
+ * shadow() too, both are gone when the last of them is taken away, in whatever order
  */
-export function shadow (target: object, name: PropertyKey, value: unknown): () => void {
+export function shadow (target: object, name: PropertyKey, value: object): () => void {
   const own = Object.getOwnPropertyDescriptor(target, name)
   Object.defineProperty(target, name, { value, writable: true, configurable: true, enumerable: own?.enumerable ?? false })
   return () => {
-    if (Object.getOwnPropertyDescriptor(target, name)?.value !== value) return
-    if (own === undefined) Reflect.deleteProperty(target, name)
-    else Object.defineProperty(target, name, own)
+    if (Object.getOwnPropertyDescriptor(target, name)?.value !== value) {
+      covered.set(value, own)
+      return
+    }
+    const under = uncovered(own)
+    if (under === undefined) Reflect.deleteProperty(target, name)
+    else Object.defineProperty(target, name, under)
   }
+}
+
+/** What is left of a property when the values are taken away that could not be before. */
+function uncovered (own: PropertyDescriptor | undefined): PropertyDescriptor | undefined {
+  const value: unknown = own?.value
+  return isObject(value) && covered.has(value) ? uncovered(covered.get(value)) : own
+}
+
+function isObject (value: unknown): value is object {
+  return (typeof value === 'object' || typeof value === 'function') && value !== null
 }
 
 /** A method with any arguments. */
@@ -19,7 +37,7 @@ export type Method = (this: unknown, ...args: unknown[]) => unknown
  * Puts a method over an object's method, with the same name and length.
  * @returns a function that takes it away again
  */
-export function shadowMethod (target: object, name: string, make: (original: Method) => Method): () => void {
+export function shadowMethod (target: object, name: PropertyKey, make: (original: Method) => Method): () => void {
   const original: unknown = Reflect.get(target, name)
   return typeof original === 'function' ? shadow(target, name, disguised(original, make(original as Method))) : () => {}
 }

@@ -12,6 +12,8 @@ const MOST_ALIASES = 8
 /** What is known of the connections under one alias. */
 export interface Connections {
   readonly alias: string
+  /** Such as 'postgresql'; '' while that is not known. */
+  vendor: string
   readonly used: Level
   readonly max: Level
   readonly pending: Level
@@ -110,7 +112,14 @@ export class Databases {
     return [summaryItem('queries', 'Queries', 'per second', flows.reduce((sum, rate) => sum + rate, 0)), ...pools]
   }
 
-  of ({ alias = '' }: LabelValues): Connections {
+  of ({ alias = '', vendor = '' }: LabelValues): Connections {
+    const found = this.#of(alias)
+    // Migrations say none.
+    if (found.vendor === '') found.vendor = vendor
+    return found
+  }
+
+  #of (alias: string): Connections {
     const chosen = this.#aliases.has(alias) || this.#aliases.size < MOST_ALIASES ? alias : 'all others'
     const known = this.#aliases.get(chosen)
     if (known !== undefined) return known
@@ -118,7 +127,7 @@ export class Databases {
     const [used, max, pending, migrationsPending] = [new Level(), new Level(), new Level(), new Level('max')].map((level) => history.level(level)) as [Level, Level, Level, Level]
     const [connectionErrors, timeouts, queries, queryErrors, expectedErrors] = Array.from({ length: 5 }, () => history.flow(new Flow())) as [Flow, Flow, Flow, Flow, Flow]
     const pool = new Chart(history, { id: `db.pool.${chosen}`, section: 'database', title: `Pool ${chosen}`, unit: 'number', kind: 'line', of: 'all', help: 'Connections of the pool that are used and idle, those that it may have, and requests that wait for one.' })
-    const made = { alias: chosen, used, max, pending, migrationsPending, oldestQuery: history.level(new Level('max')), connectionErrors, timeouts, queries, queryErrors, expectedErrors, pool }
+    const made = { alias: chosen, vendor: '', used, max, pending, migrationsPending, oldestQuery: history.level(new Level('max')), connectionErrors, timeouts, queries, queryErrors, expectedErrors, pool }
     this.#aliases.set(chosen, made)
     return made
   }

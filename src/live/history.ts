@@ -63,6 +63,12 @@ export class Step {
     return growth && growth.count / this.seconds
   }
 
+  /** Which part of what one flow counted another one counted too; undefined where nothing was counted. */
+  share (part: Flow, whole: Flow): number | undefined {
+    const all = this.grown(whole)?.count ?? 0
+    return all === 0 ? undefined : (this.grown(part)?.count ?? 0) / all
+  }
+
   quantile (flow: Flow | undefined, quantile: number): number | undefined {
     return this.grown(flow)?.quantile(quantile)
   }
@@ -71,6 +77,11 @@ export class Step {
   average (flow: Flow | undefined): number | undefined {
     const growth = this.grown(flow)
     return growth === undefined || growth.count === 0 ? undefined : growth.sum / growth.count
+  }
+
+  /** What a level is at the end; undefined where its series are not there. */
+  now (level: Level): number | undefined {
+    return level.seen === this.#sample ? level.value : undefined
   }
 
   mean (level: Level | undefined): number | undefined {

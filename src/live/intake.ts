@@ -25,6 +25,12 @@ interface Kept {
   native: BucketsSnapshot['native']
 }
 
+interface Known {
+  readonly tap: Tap | undefined
+  readonly series: Map<string, Kept>
+  sample: number
+}
+
 /** The number of series that are read between two checks of the clock. */
 const BATCH = 256
 const NONE: readonly Sink[] = []
@@ -32,13 +38,14 @@ const NO_BUCKETS = new Float64Array(0)
 
 /** Reads snapshots, and tells flows by how much the series have grown since the one before. */
 export class Intake {
-  readonly #taps: (family: FamilySnapshot) => Tap | undefined
-  readonly #families = new Map<string, { readonly tap: Tap | undefined, readonly series: Map<string, Kept>, sample: number }>()
+  readonly #taps: (family: FamilySnapshot) => Tap | undefined | null
+  readonly #families = new Map<string, Known>()
   /** The families that could not be read: what they have counted until they can is none of ours. */
   readonly #unread = new Set<string>()
   #sample = 0
 
-  constructor (taps: (family: FamilySnapshot) => Tap | undefined) {
+  /** @param taps undefined for a family whose series are not read, null to ask again with the next sample */
+  constructor (taps: (family: FamilySnapshot) => Tap | undefined | null) {
     this.#taps = taps
   }
 
@@ -59,10 +66,10 @@ export class Intake {
   async take (families: readonly FamilySnapshot[], isFirst: boolean, isCarried: (metric: string) => boolean): Promise<void> {
     const sample = ++this.#sample
     for (const family of families) {
-      const known = this.#families.get(family.name) ?? { tap: this.#taps(family), series: new Map<string, Kept>(), sample }
-      this.#families.set(family.name, known)
+      const isBefore = this.#unread.delete(family.name) || isFirst
+      const known = this.#families.get(family.name) ?? this.#know(family)
+      if (known === undefined) continue
       known.sample = sample
-      const isBefore = isFirst || this.#unread.delete(family.name)
       if (known.tap === undefined) continue
       let read = 0
       for (const series of family.series()) {
@@ -75,6 +82,14 @@ export class Intake {
       if (last === sample || !isCarried(name)) continue
       for (const { sinks } of series.values()) for (const sink of sinks) sink.seen = sample
     }
+  }
+
+  #know (family: FamilySnapshot): Known | undefined {
+    const tap = this.#taps(family)
+    if (tap === null) return undefined
+    const known = { tap, series: new Map<string, Kept>(), sample: 0 }
+    this.#families.set(family.name, known)
+    return known
   }
 
   #takeSeries (family: FamilySnapshot, series: SeriesSnapshot, tap: Tap, known: Map<string, Kept>, isBefore: boolean): void {

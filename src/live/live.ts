@@ -1,20 +1,24 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import { performance } from 'node:perf_hooks'
-import { catalogue } from '../catalogue.js'
+import { catalogue, type Definition, type MetricName } from '../catalogue.js'
 import type { Pages } from '../exposition/index.js'
 import type { FamilySnapshot } from '../metrics/index.js'
+import { Builds } from './builds.js'
+import { Caches } from './cache.js'
 import type { Chart } from './chart.js'
 import { Databases } from './database.js'
 import { Flow } from './flow.js'
 import { History, RANGES } from './history.js'
 import { Intake, type Tap } from './intake.js'
+import { Outgoing } from './outgoing.js'
 import { Own } from './own.js'
 import { Problems } from './problems.js'
 import { Process } from './process.js'
+import { Processes } from './processes.js'
 import { Sampler } from './sampler.js'
-import { readService } from './service.js'
-import type { About, LeftOut, Live as Shown, Mark, Problem, Range, RouteName, Sample } from './shape.js'
+import { readService } from '../runtime/service.js'
+import type { About, LeftOut, Live as Shown, Problem, Range, RouteName, Sample } from './shape.js'
 import { Traffic } from './traffic.js'
 
 /** What somebody looks at. */
@@ -28,7 +32,6 @@ const COLLECTING = 10_000
 /** After so many intervals without a sample there is a gap. */
 const GAP_INTERVALS = 2.5
 const MINUTE = 60_000
-const MOST_MARKS = 50
 const MOST_LEFT_OUT = 20
 
 /**
@@ -45,22 +48,24 @@ export class Live {
   readonly #history = new History()
   readonly #traffic = new Traffic(this.#history)
   readonly #databases = new Databases(this.#history)
+  readonly #outgoing = new Outgoing(this.#history)
+  readonly #caches = new Caches(this.#history)
   readonly #process = new Process(this.#history)
   readonly #own = new Own(this.#history)
+  readonly #builds = new Builds()
   readonly #dropped = this.#history.flow(new Flow())
   readonly #instrumentationErrors = this.#history.flow(new Flow())
   readonly #problems = new Problems()
   readonly #intake: Intake
   readonly #sampler: Sampler
-  readonly #service = readService()
+  readonly #package: About['service'] = { ...readService(), commit: null }
+  #service = this.#package
   readonly #id = randomBytes(6).toString('hex')
   readonly #started = Math.round(performance.timeOrigin)
-  readonly #marks: Mark[] = []
+  readonly #processes = new Processes(this.#started, this.#package.version)
   /** The metrics that could not be read in the last sample. */
   #failed = new Set<string>()
   #collected = -Infinity
-  #processes: number | undefined
-  #ended = 0
   #time = 0
   /** Which ranges the last sample gave a new step. */
   #hasStep: readonly boolean[] = []
@@ -79,14 +84,16 @@ export class Live {
     this.#taps = {
       ...this.#traffic.taps,
       ...this.#databases.taps,
+      ...this.#outgoing.taps,
+      ...this.#caches.taps,
       ...this.#process.taps(isOneOfMany),
+      ...this.#builds.taps,
       metrics_series_dropped_total: () => [this.#dropped],
       metrics_instrumentation_errors_total: () => [this.#instrumentationErrors]
     }
     this.#intake = new Intake((family) => this.#tapOf(family))
     this.#sampler = new Sampler(() => this.sample())
     this.#sampler.processes = isOneOfMany ? 1 : undefined
-    this.#mark('start', `started${this.#service.version === null ? '' : `, ${this.#service.version}`}`, this.#started)
   }
 
   begin (): void {
@@ -141,13 +148,13 @@ export class Live {
   }
 
   #always (range: number): Pick<Shown, 'time' | 'about' | 'problems' | 'summary' | 'routes' | 'marks' | 'leftOut'> {
-    return { time: this.#time, about: this.#about(range), problems: this.#problemsNow, ...this.#minute, marks: this.#marks, leftOut: this.#leftOut }
+    return { time: this.#time, about: this.#about(range), problems: this.#problemsNow, ...this.#minute, marks: this.#processes.marks, leftOut: this.#leftOut }
   }
 
   #about (range: number): About {
     const { span = 0, step = 0 } = RANGES[range] ?? {}
     const interval = Math.round(this.#sampler.interval)
-    return { service: this.#service, host: hostname(), pid: process.pid, node: process.version, id: this.#id, started: this.#started, processes: this.#processes ?? null, interval, step: Math.max(step, interval), span }
+    return { service: this.#service, host: hostname(), pid: process.pid, node: process.version, id: this.#id, started: this.#started, processes: this.#processes.count ?? null, interval, step: Math.max(step, interval), span }
   }
 
   get #leftOut (): LeftOut[] {
@@ -160,7 +167,7 @@ export class Live {
   /** Those of a route are followed by those of the service that are not of requests. */
   #charts (route: RouteName | undefined): readonly Chart[] {
     const traffic = route === undefined ? this.#traffic.charts : this.#traffic.chartsOf(route) ?? []
-    return [...traffic, ...this.#databases.charts, ...this.#process.charts, ...this.#own.charts]
+    return [...traffic, ...this.#databases.charts, ...this.#outgoing.charts, ...this.#caches.charts, ...this.#process.charts, ...this.#own.charts]
   }
 
   /** Takes a sample. Never rejects. */
@@ -179,8 +186,9 @@ export class Live {
         },
         counted: () => {}
       })
-      this.#countProcesses(families)
-      const read = families.filter((family) => this.#isOurs(family.name) || !this.#own.leavesOut(family))
+      this.#processes.read(families.find(({ name }) => this.#bare(name) === 'metrics_processes'))
+      if (this.#processes.count !== undefined) this.#sampler.processes = this.#processes.count
+      const read = families.filter((family) => this.#isOurs(family) || !this.#own.leavesOut(family))
       await this.#intake.take(read, this.#time === 0, (metric) => waiting.has(metric))
       if (isCollecting) this.#collected = performance.now()
     } catch {
@@ -190,6 +198,7 @@ export class Live {
     // Those with a `collect` were not asked now.
     this.#failed = isCollecting ? failed : new Set([...this.#failed, ...failed])
     const { sample } = this.#intake
+    this.#identify(sample)
     this.#process.measure(sample, this.#sampler.isWatched)
     this.#hasStep = this.#history.advance(sample, performance.now(), Date.now(), this.#sampler.interval * GAP_INTERVALS)
     this.#time = Date.now()
@@ -197,10 +206,18 @@ export class Live {
     for (const listener of this.#listeners) listener()
   }
 
+  /** What all processes say, this one among them, is true of it from its start on. */
+  #identify (sample: number): void {
+    const build = this.#service === this.#package ? this.#builds.of(sample) : undefined
+    if (build === undefined) return
+    this.#service = { name: this.#package.name, version: build.version ?? this.#package.version, commit: build.commit }
+    this.#processes.identify(this.#service.version)
+  }
+
   #judge (): void {
     const { service } = this.#traffic
     const facts = {
-      requests: service.all, failed: service.failed, oldestRequest: service.oldest, databases: this.#databases.aliases, loop: this.#process, dropped: this.#dropped, instrumentationErrors: this.#instrumentationErrors
+      requests: service.all, failed: service.failed, oldestRequest: service.oldest, databases: this.#databases.aliases, hosts: this.#outgoing.hosts, caches: this.#caches.all, loop: this.#process, dropped: this.#dropped, instrumentationErrors: this.#instrumentationErrors
     }
     this.#problemsNow = this.#problems.of(facts, { minute: this.#history.over(MINUTE), last: this.#history.over(0) }, this.#time)
     this.#lastMinute = undefined
@@ -210,15 +227,20 @@ export class Live {
     if (this.#lastMinute === undefined) {
       const minute = this.#history.over(MINUTE)
       this.#lastMinute = {
-        summary: [...this.#traffic.summary(minute), ...this.#databases.summary(minute), ...this.#process.summary],
+        summary: [...this.#traffic.summary(minute), ...this.#databases.summary(minute), ...this.#outgoing.summary(minute), ...this.#caches.summary(minute), ...this.#process.summary],
         routes: this.#traffic.rows(minute)
       }
     }
     return this.#lastMinute
   }
 
-  #isOurs (metric: string): boolean {
-    return Object.hasOwn(catalogue, this.#bare(metric) ?? '')
+  /** Whether a metric is one of this package, and not somebody's own of the same name: that one has other labels, or another type. */
+  #isOurs (family: FamilySnapshot): boolean {
+    const name = this.#bare(family.name) ?? ''
+    if (!Object.hasOwn(catalogue, name)) return false
+    const { type, labels }: Definition = catalogue[name as MetricName]
+    const [first] = family.series()
+    return first === undefined || (type.endsWith(family.type) && labels.every((label) => first.labels.some(({ name }) => name === label)))
   }
 
   /** The metrics of the process that are made when they are read are none of the page's. */
@@ -228,41 +250,19 @@ export class Live {
     return OF_THE_PROCESS.test(name) && !Object.hasOwn(this.#taps, name)
   }
 
-  #tapOf (family: FamilySnapshot): Tap | undefined {
+  /** Null while it is not known whose a metric is. */
+  #tapOf (family: FamilySnapshot): Tap | undefined | null {
     const name = this.#bare(family.name)
-    if (name !== undefined && Object.hasOwn(this.#taps, name)) return this.#taps[name]
-    return this.#isOurs(family.name) || OF_THE_PROCESS.test(name ?? family.name) ? undefined : this.#own.tap(family)
+    if (!OF_THE_PROCESS.test(name ?? family.name)) {
+      if (!this.#isOurs(family)) return this.#own.tap(family)
+      if (family.size === 0) return null
+    }
+    return Object.hasOwn(this.#taps, name ?? '') ? this.#taps[name ?? ''] : undefined
   }
 
   /** The name of a metric without the prefix. */
   #bare (metric: string): string | undefined {
     return metric.startsWith(this.#prefix) ? metric.slice(this.#prefix.length) : undefined
-  }
-
-  /** Counts those that answer as one, and marks when some come or go. */
-  #countProcesses (families: readonly FamilySnapshot[]): void {
-    const states = new Map<string, number>()
-    for (const series of families.find(({ name }) => this.#bare(name) === 'metrics_processes')?.series() ?? []) {
-      states.set(series.labels.find(({ name }) => name === 'state')?.value ?? '', series.value)
-    }
-    if (states.size === 0) return
-    const ended = states.get('ended') ?? 0
-    const processes = (states.get('live') ?? 0) + (states.get('silent') ?? 0)
-    if (this.#processes !== undefined) {
-      // Those that this process has not seen before: a process that ended between two samples has another one in its place.
-      const gone = Math.max(0, ended - this.#ended, this.#processes - processes)
-      const come = processes - this.#processes + gone
-      if (gone > 0) this.#mark('end', gone === 1 ? 'a process ended' : `${gone} processes ended`, Date.now())
-      if (come > 0) this.#mark('start', come === 1 ? 'a process started' : `${come} processes started`, Date.now())
-    }
-    this.#processes = processes
-    this.#sampler.processes = processes
-    this.#ended = ended
-  }
-
-  #mark (kind: Mark['kind'], text: string, time: number): void {
-    this.#marks.push({ time, kind, text })
-    if (this.#marks.length > MOST_MARKS) this.#marks.shift()
   }
 }
 

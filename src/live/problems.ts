@@ -1,8 +1,10 @@
 import { counted, percent, seconds } from './words.js'
+import type { Cache } from './cache.js'
 import type { Connections } from './database.js'
 import type { Flow } from './flow.js'
 import type { Step } from './history.js'
 import type { Level } from './level.js'
+import type { Host } from './outgoing.js'
 import type { Problem } from './shape.js'
 
 /** Where the entries of the runbook are, each under its heading. */
@@ -14,6 +16,8 @@ export interface Facts {
   readonly failed: Flow
   readonly oldestRequest: Level
   readonly databases: Iterable<Connections>
+  readonly hosts: Iterable<Host>
+  readonly caches: Iterable<Cache>
   readonly loop: { readonly longest: Level, readonly p99: Level, readonly utilisation: Level }
   readonly dropped: Flow
   readonly instrumentationErrors: Flow
@@ -28,9 +32,21 @@ const MANY_ERRORS = 0.05
 const SLOW = 0.5
 const VERY_SLOW = 5
 const HANGING = 60
+/** Of requests to other services. */
+const OUTGOING_ERRORS = 0.05
+export const OUTGOING_SLOW = 2.5
+const OUTGOING_HANGING = 300
 const LATE = 0.1
 const BLOCKED = 1
 const BUSY = 0.95
+
+/** How to see whether a database can be reached, by its vendor. */
+const REACHING: Readonly<Record<string, string>> = {
+  postgresql: 'From where the service runs, try pg_isready and psql with the address that the service has.',
+  mysql: 'From where the service runs, try mysqladmin ping and mysql with the address that the service has.',
+  mariadb: 'From where the service runs, try mariadb-admin ping and mariadb with the address that the service has.',
+  sqlite: 'See whether the file is there, whether the service may write to it and its folder, and whether the disk is full.'
+}
 
 type Found = Omit<Problem, 'since' | 'runbook' | 'id'>
 
@@ -64,9 +80,11 @@ export class Problems {
       const isDown = this.#isDown(database, minute, last)
       for (const [id, found] of ofDatabase(database, isDown, minute)) tell(id, database.alias, found)
     }
+    for (const host of facts.hosts) for (const [id, found] of ofHost(host, minute)) tell(id, host.name, found)
+    for (const cache of facts.caches) tell('cache-errors', cache.backend, cacheErrors(cache, minute))
     tell('http-errors', '', errors(facts, minute))
     tell('http-latency', '', latency(facts, minute))
-    tell('http-requests-hanging', '', hanging(facts))
+    tell('http-requests-hanging', '', hanging(facts, minute))
     tell('event-loop-lag', '', lag(facts.loop))
     tell('series-dropped', '', growing(minute.grown(facts.dropped)?.count, (count) => `${counted(count, 'write')} went to the overflow series of a metric: it has as many label sets as maxSeries allows.`, 'Find the metric and the label with the most values: metrics_series_dropped_total names the metric.'))
     tell('instrumentation-errors', '', growing(minute.grown(facts.instrumentationErrors)?.count, (count) => `${counted(count, 'error')} of instrumentation in the last minute: numbers may be missing.`, 'Read the first error of each source in the log, a warning with its stack.'))
@@ -87,10 +105,10 @@ export class Problems {
   }
 }
 
-function * ofDatabase ({ alias, used, max, pending, oldestQuery, migrationsPending, connectionErrors, timeouts, queries, queryErrors, expectedErrors }: Connections, isDown: boolean, minute: Step): Generator<readonly [string, Found | undefined]> {
+function * ofDatabase ({ alias, vendor, used, max, pending, oldestQuery, migrationsPending, connectionErrors, timeouts, queries, queryErrors, expectedErrors }: Connections, isDown: boolean, minute: Step): Generator<readonly [string, Found | undefined]> {
   const lately = minute.grown(connectionErrors)?.count ?? 0
   if (isDown) {
-    yield ['database-down', { severity: 'critical', text: `The database ${alias} cannot be reached: ${counted(lately, 'connection')} failed in the last minute, and no query has succeeded since.`, first: 'From where the service runs, try pg_isready and psql with the address that the service has.' }]
+    yield ['database-down', { severity: 'critical', text: `The database ${alias} cannot be reached: ${counted(lately, 'connection')} failed in the last minute, and no query has succeeded since.`, first: REACHING[vendor] ?? 'From where the service runs, try to connect with the address that the service has.' }]
   } else if (lately > 0) {
     yield ['database-connection-errors', { severity: 'warning', text: `${counted(lately, 'connection')} to the database ${alias} failed or ${lately === 1 ? 'was' : 'were'} lost in the last minute.`, first: 'Look at the type of the errors, and whether one process or all of them have them.' }]
   }
@@ -99,22 +117,46 @@ function * ofDatabase ({ alias, used, max, pending, oldestQuery, migrationsPendi
   if (!isDown && wrong >= FEW && wrong / answered > SOME_ERRORS) {
     yield ['database-query-errors', { severity: 'critical', text: `${percent(wrong / answered)} of the queries of ${alias} failed in the last minute.`, first: 'Look at the type of the errors: an undefined table or column is a schema that differs from the code.' }]
   }
-  if ((oldestQuery.value ?? 0) > HANGING) {
-    yield ['database-queries-hanging', { severity: 'critical', text: `A query of ${alias} has been under way for ${seconds(oldestQuery.value ?? 0)}.`, first: 'Look who blocks whom in the database, with the SQL of the runbook.' }]
+  const oldest = minute.now(oldestQuery) ?? 0
+  if (oldest > HANGING) {
+    yield ['database-queries-hanging', { severity: 'critical', text: `A query of ${alias} has been under way for ${seconds(oldest)}.`, first: 'Look who blocks whom in the database, with the SQL of the runbook.' }]
   }
   const gaveUp = minute.grown(timeouts)?.count ?? 0
   if (gaveUp > 0) {
     yield ['database-pool-acquire-timeouts', { severity: 'critical', text: `${counted(gaveUp, 'request')} for a connection of the pool ${alias} gave up in the last minute.`, first: 'If a query is old, end who blocks it; if none is, a client may never be released.' }]
   }
-  const most = max.value ?? Infinity
-  const [waiting, taken] = [pending.value ?? 0, used.value ?? 0]
+  const most = minute.now(max) ?? Infinity
+  const [waiting, taken] = [minute.now(pending) ?? 0, minute.now(used) ?? 0]
   if (waiting > 0 && taken >= most) {
     yield ['database-pool-near-exhaustion', { severity: 'warning', text: `The pool ${alias} has ${counted(most, 'connection')}, all in use, and ${counted(waiting, 'request')} waiting for one.`, first: 'See whether a query is old: then it is a lock or a slow query, else a leak or load.' }]
   }
-  const missing = migrationsPending.value ?? 0
+  const missing = minute.now(migrationsPending) ?? 0
   if (missing > 0) {
     yield ['migrations-unapplied', { severity: 'warning', text: `The database ${alias} lacks ${counted(missing, 'migration')} of the code that runs.`, first: 'Read the log of the migration, and run it.' }]
   }
+}
+
+function * ofHost ({ name, all, failed, served, oldest }: Host, minute: Step): Generator<readonly [string, Found]> {
+  const [wrong, part] = [minute.grown(failed)?.count ?? 0, minute.share(failed, all) ?? 0]
+  if (wrong >= FEW && part > OUTGOING_ERRORS) {
+    yield ['outgoing-request-errors', { severity: 'warning', text: `${percent(part)} of the requests to ${name} failed in the last minute.`, first: 'See whether one host fails or all of them: one is them, all are the network or this service.' }]
+  }
+  const p95 = minute.quantile(served, 0.95) ?? 0
+  if (p95 > OUTGOING_SLOW && (minute.grown(served)?.count ?? 0) >= FEW) {
+    yield ['outgoing-requests-slow', { severity: 'warning', text: `One answer in twenty of ${name} took longer than ${seconds(p95)} in the last minute.`, first: 'See whether one process is slow or all of them: one is the process, all are them.' }]
+  }
+  const age = minute.now(oldest) ?? 0
+  if (age > OUTGOING_HANGING) {
+    yield ['outgoing-requests-hanging', { severity: 'warning', text: `A request to ${name} has been under way for ${seconds(age)}.`, first: 'If it is no stream: look for a call without a timeout, and for an answer whose body nobody reads.' }]
+  }
+}
+
+function cacheErrors ({ backend, operations, failed }: Cache, minute: Step): Found | undefined {
+  const wrong = minute.grown(failed)?.count ?? 0
+  // Each part of a transaction that fails is an error.
+  const part = Math.min(1, minute.share(failed, operations) ?? 1)
+  if (wrong < FEW || part <= SOME_ERRORS) return undefined
+  return { severity: 'warning', text: `${percent(part)} of the operations of the cache ${backend} failed in the last minute.`, first: 'Look at the type of the errors, and whether one process or all of them have them.' }
 }
 
 function errors ({ requests, failed }: Facts, minute: Step): Found | undefined {
@@ -130,8 +172,8 @@ function latency ({ requests }: Facts, minute: Step): Found | undefined {
   return { severity: p95 > VERY_SLOW ? 'critical' : 'warning', text: `One request in twenty took longer than ${seconds(p95)} in the last minute.`, first: 'See whether a query is old or connections are waited for: then it is the database.' }
 }
 
-function hanging ({ oldestRequest }: Facts): Found | undefined {
-  const age = oldestRequest.value ?? 0
+function hanging ({ oldestRequest }: Facts, minute: Step): Found | undefined {
+  const age = minute.now(oldestRequest) ?? 0
   if (age <= HANGING) return undefined
   return { severity: 'critical', text: `A request has not been answered for ${seconds(age)}.`, first: 'See whether a query is as old, or requests wait for a connection; else it is a call without a timeout.' }
 }

@@ -1,5 +1,6 @@
 import { performance, type EventLoopUtilization } from 'node:perf_hooks'
 import { Chart } from './chart.js'
+import { Flow } from './flow.js'
 import type { History } from './history.js'
 import { present, type Tap } from './intake.js'
 import { Level } from './level.js'
@@ -29,8 +30,11 @@ export class Process {
   readonly #measured: ReadonlyArray<readonly [Level, () => number]>
   readonly #charts: readonly Chart[]
   readonly #gc: Chart
+  readonly #allBusy: Chart
+  readonly #allLoops: Flow
   readonly #allCpu: Chart
   readonly #allMemory: Chart
+  readonly #log: Chart
   readonly #memory: Level
   readonly #cpu: Level
   #delay: LoopDelay | undefined
@@ -93,24 +97,32 @@ export class Process {
     const bytes = chart('memory', 'Memory', 'bytes', 'All that the system gave to the process, and the heap of JavaScript in it.')
     for (const [name, of] of [['resident', rss], ['heap used', heap], ['heap total', heapTotal], ['external', external]] as const) bytes.line(name, (step) => step.mean(of))
     this.#gc = chart('gc', 'Garbage collection', 'ratio', 'The share of the time that garbage collection took, by kind.', 'area', 'all')
+    this.#allBusy = chart('utilisation.all', 'Event loop utilisation of all processes', 'ratio', 'The share of the time in which the event loops of all processes that answer as one worked and did not wait.', 'line', 'all')
+    this.#allLoops = history.flow(new Flow())
     this.#allCpu = chart('cpu.all', 'CPU of all processes', 'cores', 'Processor time of all processes that answer as one, in cores.', 'line', 'all')
     this.#allMemory = chart('memory.all', 'Memory of all processes', 'bytes', 'Resident memory of all processes that answer as one.', 'line', 'all')
+    this.#log = chart('log', 'Log lines', 'per second', 'Lines that the logger has written, by level.', 'area', 'all')
     this.#charts = [loop, busy, cpus, bytes]
   }
 
-  /** Metrics of prom-client that say something of all processes; in one process they would say the same once more. */
+  /** Metrics that say something of all processes; in one process most of them would say the same once more. */
   taps (isOneOfMany: boolean): Readonly<Record<string, Tap>> {
     return {
       nodejs_gc_duration_seconds: ({ kind = '' }) => [this.#gc.flow(kind, (step, flow) => {
         const grown = step.grown(flow)
         return grown && grown.sum / step.seconds
       })],
+      log_messages_total: ({ level = '' }) => [this.#log.flow(level)],
       ...isOneOfMany ? this.#tapsOfAll : {}
     }
   }
 
   get #tapsOfAll (): Readonly<Record<string, Tap>> {
     return {
+      nodejs_eventloop_time_seconds_total: ({ state }) => {
+        const busy = this.#allBusy.flow('all processes', (step, active) => step.share(active, this.#allLoops))
+        return [this.#allLoops, ...state === 'active' ? [busy] : []]
+      },
       process_cpu_seconds_total: () => [this.#allCpu.flow('all processes')],
       process_resident_memory_bytes: () => present(this.#allMemory.level('all processes'))
     }
@@ -141,7 +153,7 @@ export class Process {
   }
 
   get charts (): Chart[] {
-    return [...this.#charts, ...[this.#gc, this.#allCpu, this.#allMemory].filter(({ isEmpty }) => !isEmpty)]
+    return [...this.#charts, ...[this.#gc, this.#allBusy, this.#allCpu, this.#allMemory, this.#log].filter(({ isEmpty }) => !isEmpty)]
   }
 
   get summary (): SummaryItem[] {

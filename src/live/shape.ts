@@ -36,8 +36,11 @@ export interface RouteName {
 
 /** Which service and which process answers. */
 export interface About {
-  /** Of the service's package.json; null where none was found. */
-  readonly service: { readonly name: string | null, readonly version: string | null }
+  /**
+   * By the service's package.json; the version and the commit by app_build_info, where all processes are of one build.
+   * Null where none was found.
+   */
+  readonly service: { readonly name: string | null, readonly version: string | null, readonly commit: string | null }
   readonly host: string
   readonly pid: number
   readonly node: string
@@ -83,7 +86,7 @@ export interface SummaryItem {
 export interface Chart {
   /** Stable, such as 'http.requests' or 'own.walks_started'. */
   readonly id: string
-  readonly section: 'traffic' | 'database' | 'process' | 'own'
+  readonly section: 'traffic' | 'database' | 'outgoing' | 'cache' | 'process' | 'own'
   readonly title: string
   /** What it shows, in a sentence; of a metric of the service's own, its help text. */
   readonly help: string

@@ -70,8 +70,7 @@ class Requests {
 
   /** The share of the requests that failed; undefined where there was none. */
   errors (step: Step): number | undefined {
-    const all = step.grown(this.all)?.count ?? 0
-    return all === 0 ? undefined : (step.grown(this.failed)?.count ?? 0) / all
+    return step.share(this.failed, this.all)
   }
 
   cost (cost: keyof typeof DATABASE): Flow {

@@ -59,6 +59,21 @@ export function entriesOf (owner: string, option: string, given: object): Array<
   return readOrThrow(owner, option, () => Object.entries(given))
 }
 
+/**
+ * Checks the option `buckets` of an adapter.
+ * @throws MetricsError FP_ERR_INVALID_OPTION
+ */
+export function readBuckets (owner: string, buckets: unknown): readonly number[] | undefined {
+  if (buckets !== undefined && !areBuckets(buckets)) throw invalidOption(owner, 'buckets', 'an array of growing numbers', buckets)
+  return buckets
+}
+
+function areBuckets (value: unknown): value is readonly number[] {
+  return Array.isArray(value) && value.length > 0 && [...value].every((bound, i, bounds) => {
+    return typeof bound === 'number' && (i === 0 ? Number.isFinite(bound) : bound > bounds[i - 1])
+  })
+}
+
 /** Whether a value is an object of options. */
 export function isRecord (value: unknown): value is Record<string, unknown> {
   return holds(() => typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Promise))

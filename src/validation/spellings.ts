@@ -22,8 +22,26 @@ export const databaseSpellings = spellings({
   'durationBuckets histogramBuckets': "write 'buckets' here"
 })
 
-/** Options of modelOpsSubscriber. */
-export const modelSpellings = spellings({ ...SCOPE, 'alias name': 'models have no alias; their label is the model', 'models entities': 'write the models as the first argument' })
+/** Options of instrumentCache. */
+export const cacheSpellings = spellings({
+  ...SCOPE,
+  'name cacheName cache alias store label': "write 'backend' here",
+  'durationBuckets histogramBuckets': "write 'buckets' here"
+})
+
+/** Options of instrumentOutgoing. */
+export const outgoingSpellings = spellings({
+  ...SCOPE,
+  'host allowedHosts allowHosts origins hostnames domains': "write 'hosts' here, an array of hosts",
+  'limit maxOrigins hostLimit': "write 'maxHosts' here",
+  'ignoreRequestHook ignoreOutgoingRequestHook ignore exclude excludeHosts': "write 'hosts' here, with the hosts that shall be named; the others are _OTHER",
+  'durationBuckets histogramBuckets': "write 'buckets' here"
+})
+
+/** Those that say where metrics go, with some more. */
+export function scopeSpellings (more: Readonly<Record<string, string>>): Spellings {
+  return spellings({ ...SCOPE, ...more })
+}
 
 const ROUTE_HOOKS = 'onRequest preParsing preValidation preHandler preSerialization onSend onResponse onTimeout onError onRequestAbort'
 
@@ -40,6 +58,9 @@ export const pluginSpellings = spellings({
   'authenticate auth': "write 'endpoint: { onRequest }' here, with a hook that authenticates",
   [`${ROUTE_HOOKS} config schema`]: "write it in 'endpoint: { ... }' here",
   'defaultMetrics enableDefaultMetrics collectDefaultMetrics collectDefault includeDefaultMetrics includeUp': "write 'runtime: true' or 'runtime: false' here",
+  'pool pools database databases dataSource dataSources cache caches redis instrument': "write 'observe' here, with functions that call the adapters: (scope) => instrumentPool(pool, scope)",
+  'version commit buildInfo appVersion': "write 'build: { version, commit }' here",
+  'logs logLines logMetrics': "write 'metrics: { log_messages_total: true }' here",
   'gcDurationBuckets eventLoopMonitoringPrecision': "write 'runtime: false' here, and call collectDefaultMetrics of prom-client with it yourself",
   'routeMetrics enableRouteMetrics overrides': "write 'metrics', 'labels', 'buckets' and 'excludeRoutes' here",
   'customLabels getCustomLabels labelNames extraLabels additionalLabels transformLabels': "write 'labels' here, an object of functions by label name",

@@ -6,7 +6,7 @@ import QueryStream from 'pg-query-stream'
 import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { countUsage, type DatabaseUsage } from '../../src/instrumentation/index.js'
+import { countUsage, newUsage } from '../../src/instrumentation/index.js'
 import { samplesOf } from '../support/database.js'
 import { callback, observedPool } from '../support/pool.js'
 import { startPostgres } from '../support/postgres.js'
@@ -167,7 +167,7 @@ t.test('a read timeout is an error of its class, and what comes later is not cou
 
 t.test('queries are counted for the request that made them', async (t) => {
   const { pool, registry } = observedPool(t, server, { max: 1 })
-  const requests = Array.from({ length: 5 }, (): DatabaseUsage => ({ queries: 0, seconds: 0 }))
+  const requests = Array.from({ length: 5 }, newUsage)
   await Promise.all(requests.map((usage, i) => new Promise<void>((resolve, reject) => {
     countUsage(usage, () => {
       // They wait for one connection, and get it in the async context of another.

@@ -25,8 +25,9 @@ const MISTAKEN: ReadonlyArray<readonly [what: string, value: unknown, advice: Re
   ['an application', Object.assign(Fastify(), { pg: { pool } }), /pass fastify\.pg\.pool/],
   ['an entity manager', dataSource.manager, /EntityManager: give its dataSource/],
   ['Drizzle', other({ $client: pool }), /pass its '\$client'/], ['Prisma', other({ $connect: nothing, $queryRaw: nothing }), /Prisma/],
-  ['Kysely', other({ selectFrom: nothing, insertInto: nothing }), /PostgresDialect/], ['Knex', Object.assign(() => {}, { raw: nothing, client: {}, schema: {} }), /Knex/],
-  ['Sequelize', other({ connectionManager: {}, dialect: {}, define: nothing }), /Sequelize/], ["mysql2's pool", other({ getConnection: nothing }), /another driver/],
+  ['Kysely', other({ selectFrom: nothing, insertInto: nothing }), /its dialect was given/], ['Knex', Object.assign(() => {}, { raw: nothing, client: {}, schema: {} }), /Knex/],
+  ['Sequelize', other({ connectionManager: {}, dialect: {}, define: nothing }), /Sequelize/], ["mysql2's pool", other({ getConnection: nothing }), /instrumentMysql/],
+  ['a database of SQLite', other({ prepare: nothing, exec: nothing, close: nothing }), /instrumentSqlite/], ['a cache', new Map(), /instrumentCache/],
   ['postgres.js', Object.assign(() => {}, { unsafe: nothing, begin: nothing, listen: nothing }), /postgres\.js/],
   ['what throws', new Proxy({}, { get () { throw new Error('s3cret') } }), /an object that cannot be read/]
 ]

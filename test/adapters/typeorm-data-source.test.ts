@@ -4,7 +4,7 @@ import t from 'tap'
 import { DataSource } from 'typeorm'
 import { instrumentPg, instrumentPool } from '../../adapters/pg.js'
 import { instrumentDataSource, modelOpsSubscriber, refreshMigrations } from '../../adapters/typeorm.js'
-import { countUsage } from '../../src/instrumentation/index.js'
+import { countUsage, newUsage } from '../../src/instrumentation/index.js'
 import { instrumented, newDataSource } from '../support/data-source.js'
 import { startPostgres } from '../support/postgres.js'
 import { Dog, countsOf, entities, migrations, migrationsOf, sqljs, valueOf } from './typeorm-entities.js'
@@ -51,7 +51,7 @@ t.test('sqljs: each query counts once with its duration, rows and errors, throug
 t.test('sqljs: a query counts in the usage of the request that made it', async (t) => {
   const { dataSource } = instrumented(t, sqljs())
   await dataSource.initialize()
-  const usage = { queries: 0, seconds: 0 }
+  const usage = newUsage()
   await new Promise<void>((resolve, reject) => {
     countUsage(usage, () => {
       dataSource.query('SELECT 1').then(() => dataSource.query('SELECT broken')).catch(() => {}).then(resolve, reject)

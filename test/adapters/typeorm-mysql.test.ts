@@ -231,6 +231,7 @@ for (const [version, make] of Object.entries(VERSIONS)) {
     const closed = once(abandoned, 'close').catch(() => {})
     abandoned.on('error', () => {}).destroy(new Error('the client is gone'))
     await closed
+    await ended()
     await left.release()
     t.same((await more()).filter((_, i) => i !== 1), [3, 0, 0], 'given up with an error of its own')
 

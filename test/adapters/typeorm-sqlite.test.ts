@@ -1,8 +1,9 @@
 import { Registry } from 'prom-client'
 import t from 'tap'
 import { DataSource, type DataSourceOptions } from 'typeorm'
+import { instrumentSqlite, type SqliteLike } from '../../adapters/sqlite.js'
 import { instrumentDataSource } from '../../adapters/typeorm.js'
-import { countUsage } from '../../src/instrumentation/index.js'
+import { countUsage, newUsage } from '../../src/instrumentation/index.js'
 import { oldDataSource } from '../support/data-source.js'
 import { Page } from '../support/page.js'
 import { loadSqlite } from '../support/sqlite.js'
@@ -137,7 +138,7 @@ for (const [driver, make] of Object.entries(MAKES)) {
 
   t.test(`${driver}: a query counts in the usage of the request that made it, and many at once each`, async (t) => {
     const { dataSource, more } = await walked()
-    const usage = { queries: 0, seconds: 0 }
+    const usage = newUsage()
     await new Promise<void>((resolve, reject) => {
       countUsage(usage, () => {
         const failing = dataSource.query('SELECT broken').catch(() => {})
@@ -208,4 +209,22 @@ t.test('a statement of SQLite that waits in vain for a lock, and one that may no
   t.equal(page.sum('db_query_errors_total', { type: 'read_only_sql_transaction' }), 1)
   await writer.destroy()
   await waiter.destroy()
+})
+
+t.test('a database that the application observes itself counts once', { skip: sqlite === undefined }, async (t) => {
+  for (const make of [(options: object) => new DataSource(options as DataSourceOptions), oldDataSource]) {
+    const registry = new Registry()
+    const dataSource = make({ type: 'better-sqlite3', database: ':memory:' })
+    instrumentDataSource(dataSource, { registry, migrations: false })
+    await dataSource.initialize()
+    const selects = async (alias: string): Promise<number> => new Page(await registry.metrics()).sum('db_query_duration_seconds_count', { alias, vendor: 'sqlite', operation: 'select' })
+    const before = await selects('default')
+    const end = instrumentSqlite((dataSource.driver as unknown as { databaseConnection: SqliteLike }).databaseConnection, { registry, alias: 'own' })
+    t.same(await dataSource.query('SELECT 1 AS one'), [{ one: 1 }])
+    t.same([await selects('default'), await selects('own')], [before, 1])
+    end()
+    t.same(await dataSource.query('SELECT 2 AS two'), [{ two: 2 }])
+    t.same([await selects('default'), await selects('own')], [before + 1, 1], 'and is observed here again afterwards')
+    await dataSource.destroy()
+  }
 })

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { readFile, readdir } from 'node:fs/promises'
 import { Registry } from 'prom-client'
+import { Gauges } from '../../src/database/gauges.js'
 import { DatabaseMetrics, readDatabaseScope } from '../../src/database/metrics.js'
 import { errorTypeOf, conditions, readScope } from '../../src/instrumentation/index.js'
 import { MetricsError } from '../../src/validation/errors.js'
@@ -49,9 +50,14 @@ t.test('every condition that PostgreSQL knows has its name', async (t) => {
 t.test('counters of a connection are at zero from the start', async (t) => {
   const registry = new Registry()
   const metrics = new DatabaseMetrics({ registry, prefix: 'my_' }, 'walks', 'postgresql')
-  for (const name of ['db_connections_opened_total', 'db_connections_closed_total', 'db_pool_acquire_timeouts_total']) {
-    t.match(await registry.getSingleMetricAsString(`my_${name}`), `my_${name}{alias="walks",vendor="postgresql"} 0`)
+  const labels = '{alias="walks",vendor="postgresql"}'
+  for (const name of ['db_connections_opened_total', 'db_connections_closed_total']) {
+    t.match(await registry.getSingleMetricAsString(`my_${name}`), `my_${name}${labels} 0`)
   }
+  const timeouts = () => registry.getSingleMetricAsString('my_db_pool_acquire_timeouts_total')
+  t.notMatch(await timeouts(), 'alias=', 'without a pool there are no timeouts')
+  metrics.showPool(new Gauges({ registry, prefix: 'my_' }, { alias: 'walks', vendor: 'postgresql' }, () => true, () => {}))
+  t.match(await timeouts(), `my_db_pool_acquire_timeouts_total${labels} 0`)
   t.notMatch(await registry.getSingleMetricAsString('my_db_query_duration_seconds'), 'alias=')
   metrics.connectionOpened()
   t.notMatch(await registry.getSingleMetricAsString('my_db_connection_create_duration_seconds'), 'alias=', 'an unknown duration is not observed')

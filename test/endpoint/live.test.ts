@@ -7,6 +7,8 @@ import helmet from '@fastify/helmet'
 import Fastify from 'fastify'
 import { Registry } from 'prom-client'
 import t from 'tap'
+import { instrumentCache } from '../../adapters/cache.js'
+import { instrumentOutgoing } from '../../adapters/undici.js'
 import { Counter, metricsPlugin, metricsServer, type LiveNumbers, type MetricsPluginOptions } from '../../src/index.js'
 import { MOST_VIEWERS } from '../../src/live/viewers.js'
 import { events } from '../support/event-stream.js'
@@ -243,6 +245,29 @@ t.test('options that are wrong', async (t) => {
   await t.rejects(live(t, { live: { onRequest: 1 as never } }), 'what Fastify checks, Fastify refuses')
 })
 
+t.test('a service that calls another one and has a cache says so, and which build it is', async (t) => {
+  const walks = new Map<string, string>()
+  const { url } = await live(t, {
+    runtime: true,
+    build: { version: '7.0.0', commit: 'abcdef1' },
+    observe: [(scope) => instrumentOutgoing(scope), (scope) => instrumentCache(walks, { ...scope, backend: 'walks' })]
+  })
+  const { next } = await events(t, `${url}/metrics/live/events`)
+  let found = (await next()).data
+  t.same(sectionsOf(found).filter((section) => section === 'outgoing' || section === 'cache'), [], 'not before there is something')
+  walks.get('Pixel')
+  await (await fetch(`${url}/walks/1`)).text()
+  // A line that comes is a whole page.
+  while (found.charts === undefined || !['cache', 'outgoing'].every((section) => sectionsOf(found).includes(section))) found = (await next()).data
+  const whole = await numbersOf(`${url}/metrics/live.json`)
+  t.match(whole.about.service, { version: '7.0.0', commit: 'abcdef1' })
+  t.match(whole.marks, [{ text: 'started, 7.0.0' }])
+  t.same([...new Set(sectionsOf(whole))], ['traffic', 'outgoing', 'cache', 'process'])
+  t.same(whole.charts.find(({ id }) => id === 'outgoing.requests')?.lines.map(({ name }) => name), [new URL(url).host])
+  const text = readFileSync(new URL('../../docs/live.md', import.meta.url), 'utf8')
+  for (const section of sectionsOf(whole)) t.match(text, `\`${section}\``, section)
+})
+
 t.test('docs/live.md has every field of the JSON', async (t) => {
   const { url } = await live(t)
   await fetch(`${url}/walks/1`)
@@ -252,6 +277,10 @@ t.test('docs/live.md has every field of the JSON', async (t) => {
   while (found.routes?.length === 0) found = (await next()).data
   for (const name of new Set(namesIn(found))) t.match(text, `\`${name}\``, name)
 })
+
+function sectionsOf ({ charts }: LiveNumbers): string[] {
+  return charts.map(({ section }) => section)
+}
 
 function namesIn (value: unknown): string[] {
   if (typeof value !== 'object' || value === null) return []

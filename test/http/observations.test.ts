@@ -8,7 +8,7 @@ import type { FastifyReply } from 'fastify'
 import t from 'tap'
 import { queuedSeconds } from '../../src/http/headers.js'
 import { assertSeries } from '../../src/testing/index.js'
-import { countUsage, currentUsage } from '../../src/instrumentation/index.js'
+import { countUsage, currentUsage, newUsage } from '../../src/instrumentation/index.js'
 import { exchange, service } from '../support/http.js'
 
 t.test('sizes are of bodies: said, counted, empty or unknown', async (t) => {
@@ -174,7 +174,7 @@ t.test('what is opt-in is there when asked for, and what is switched off is not'
 
 t.test('usage is of one request, and of none outside of one', async (t) => {
   t.equal(currentUsage(), undefined)
-  const usage = { queries: 0, seconds: 0 }
+  const usage = newUsage()
   await new Promise<void>((resolve) => countUsage(usage, () => setImmediate(() => {
     const seen = currentUsage()
     t.equal(seen, usage)

@@ -5,6 +5,7 @@ import { metric } from '../../src/catalogue.js'
 import { Exposition, readRequest } from '../../src/exposition/index.js'
 import { Counter, Gauge, Histogram } from '../../src/index.js'
 import { Live } from '../../src/live/index.js'
+import { collectDefaults } from '../../src/runtime/defaults.js'
 import type { Chart, LiveNumbers } from '../../src/live/index.js'
 
 const SERVICE = { range: '5m', route: undefined } as const
@@ -96,6 +97,21 @@ t.test('a scrape has the same numbers whether somebody looks or not', async (t) 
   await live.sample()
   t.match(await pages.text(), /^spread_count 300$/m, 'a scrape after it has all that was counted')
   t.same(failed, [])
+})
+
+t.test("a single metric of the event loop's delay, without the one that has the `collect` of all", async (t) => {
+  const registry = new Registry()
+  await collectDefaults(registry, 'other_', (name) => name === 'nodejs_eventloop_lag_max_seconds')
+  const { live, pages } = liveOf(registry)
+  await pages.text()
+  await sleep(100)
+  const end = performance.now() + 200
+  while (performance.now() < end) { /* blocks the event loop */ }
+  await sleep(50)
+  await live.sample()
+  await live.sample()
+  const lag = /^other_nodejs_eventloop_lag_max_seconds (.*)$/m.exec(await pages.text())?.[1]
+  t.ok(Number(lag) > 0.15, `it is there for the scrape still: ${lag}`)
 })
 
 t.test('a metric that throws, one that never ends, and one that throws now and then', async (t) => {

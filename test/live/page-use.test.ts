@@ -1,11 +1,10 @@
-import axe from 'axe-core'
 import { Registry } from 'prom-client'
 import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { Counter, Histogram } from '../../src/index.js'
 import { openBrowser } from '../support/browser.js'
 import { service } from '../support/http.js'
-import { chart, isTooWide, look, numbersCome, pointsOf, styleOf, until } from '../support/live-page.js'
+import { barriers, chart, isTooWide, look, numbersCome, pointsOf, styleOf, until } from '../support/live-page.js'
 
 /*
  * That the page can be used: by two at once, from a link, on a phone, in the dark, by keyboard, and with a screen reader.
@@ -36,14 +35,6 @@ async function start (t: Test) {
   await visit('/metrics/live.json')
   await walk()
   return { url, live: `${url}/metrics/live`, visit, walk }
-}
-
-/** What axe says is serious or critical. */
-async function barriers (page: Page): Promise<string[]> {
-  await page.evaluate(axe.source)
-  const { violations } = await page.evaluate(() => (globalThis as unknown as { axe: typeof axe }).axe.run())
-  return violations.filter(({ impact }) => impact === 'serious' || impact === 'critical')
-    .map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html.slice(0, 150)} ${failureSummary}`).join('; ')}`)
 }
 
 /** Waits until the first chart has some points. */

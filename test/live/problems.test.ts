@@ -3,9 +3,11 @@ import { Registry } from 'prom-client'
 import t from 'tap'
 import { metric, type MetricName } from '../../src/catalogue.js'
 import { Exposition } from '../../src/exposition/index.js'
+import { EXPECTED as EXPECTED_OF_CACHES } from '../../src/live/cache.js'
 import { EXPECTED } from '../../src/live/database.js'
 import { Live, type LiveNumbers } from '../../src/live/index.js'
-import { RUNBOOK } from '../../src/live/problems.js'
+import { CANCELED } from '../../src/live/outgoing.js'
+import { OUTGOING_SLOW, RUNBOOK } from '../../src/live/problems.js'
 import { Guide } from '../support/guide.js'
 
 const DATABASE = { alias: 'default', vendor: 'postgresql' }
@@ -17,14 +19,14 @@ async function service () {
   const live = new Live(new Exposition(registry, { maxScrapes: 1, created: false }, { counted () {}, failed () {}, ended () {}, refused () {} }), '', false)
   const levels = new Map<MetricName, Array<readonly [Record<string, string>, number]>>()
   /** Says what a gauge is from now on. */
-  const set = (name: 'http_request_oldest_seconds' | 'db_query_oldest_seconds' | 'db_pool_connections' | 'db_pool_connections_max' | 'db_pool_pending_requests', labels: Record<string, string>, value: number) => {
+  const set = (name: 'http_request_oldest_seconds' | 'http_client_request_oldest_seconds' | 'db_query_oldest_seconds' | 'db_pool_connections' | 'db_pool_connections_max' | 'db_pool_pending_requests', labels: Record<string, string>, value?: number) => {
     const known = levels.get(name)
     if (known !== undefined) {
       const rest = known.filter(([before]) => JSON.stringify(before) !== JSON.stringify(labels))
-      levels.set(name, [...rest, [labels, value]])
+      levels.set(name, value === undefined ? rest : [...rest, [labels, value]])
       return
     }
-    levels.set(name, [[labels, value]])
+    levels.set(name, value === undefined ? [] : [[labels, value]])
     const gauge = metric(name, { registry })
     gauge.addCallback(() => { for (const [labels, value] of levels.get(name) ?? []) gauge.inc(labels as never, value) })
   }
@@ -32,16 +34,26 @@ async function service () {
   const queries = metric('db_query_duration_seconds', { registry })
   const answer = (times: number, status = '200', seconds = 0.01) => { for (let i = 0; i < times; i++) requests.observe({ ...ROUTE, status_code: status }, seconds) }
   const query = (times: number) => { for (let i = 0; i < times; i++) queries.observe({ ...DATABASE, operation: 'select' }, 0.001) }
+  const called = metric('http_client_request_duration_seconds', { registry })
+  const call = (times: number, { host = 'maps', status = '200', seconds = 0.01 } = {}) => { for (let i = 0; i < times; i++) called.observe({ method: 'GET', host, status_code: status }, seconds) }
+  const unanswered = (times: number, type = 'ECONNREFUSED', host = 'maps') => { metric('http_client_request_errors_total', { registry }).inc({ method: 'GET', host, type }, times) }
+  const cached = metric('cache_operation_duration_seconds', { registry })
+  const cache = (times: number, failed: number, type = 'ECONNREFUSED') => {
+    for (let i = 0; i < times; i++) cached.observe({ backend: 'walks', operation: 'get' }, 0.001)
+    if (failed > 0) metric('cache_errors_total', { registry }).inc({ backend: 'walks', operation: 'get', type }, failed)
+  }
   set('db_pool_connections', { ...DATABASE, state: 'used' }, 2)
   set('db_pool_connections_max', DATABASE, 10)
   answer(10)
   query(10)
+  call(10)
+  cache(10, 0)
   await live.sample()
   const problems = async (): Promise<LiveNumbers['problems']> => {
     await live.sample()
     return live.whole({ range: '5m', route: undefined }).problems
   }
-  return { registry, set, answer, query, problems, error: (name: 'db_connection_errors_total' | 'db_query_errors_total', type: string, times: number) => { metric(name, { registry }).inc({ ...DATABASE, type }, times) } }
+  return { registry, set, answer, query, call, unanswered, cache, problems, error: (name: 'db_connection_errors_total' | 'db_query_errors_total', type: string, times: number) => { metric(name, { registry }).inc({ ...DATABASE, type }, times) } }
 }
 
 type Service = Awaited<ReturnType<typeof service>>
@@ -58,6 +70,11 @@ const sick: Array<[id: string, severity: string, text: RegExp, make: (service: S
   ['database-pool-near-exhaustion', 'warning', /^The pool default has 10 connections, all in use, and 4 requests waiting for one\.$/, ({ set }) => { set('db_pool_connections', { ...DATABASE, state: 'used' }, 10); set('db_pool_pending_requests', DATABASE, 4) }],
   ['database-pool-acquire-timeouts', 'critical', /^2 requests for a connection of the pool default gave up /, ({ registry }) => { metric('db_pool_acquire_timeouts_total', { registry }).inc(DATABASE, 2) }],
   ['migrations-unapplied', 'warning', /^The database default lacks 2 migrations /, ({ registry }) => { metric('db_migrations_pending', { registry }).set({ alias: 'default' }, 2) }],
+  ['outgoing-request-errors', 'warning', /^10 % of the requests to maps failed in the last minute\.$/, ({ call, unanswered }) => { call(90); call(5, { status: '503' }); unanswered(5) }],
+  ['outgoing-requests-slow', 'warning', /^One answer in twenty of maps took longer than 4\.\d s in the last minute\.$/, ({ call }) => { call(20, { seconds: 4 }) }],
+  ['outgoing-requests-hanging', 'warning', /^A request to maps has been under way for 6 min\.$/, ({ set }) => { set('http_client_request_oldest_seconds', { host: 'maps' }, 360) }],
+  ['cache-errors', 'warning', /^20 % of the operations of the cache walks failed in the last minute\.$/, ({ cache }) => { cache(50, 10) }],
+  ['cache-errors', 'warning', /^100 % of the operations of the cache walks failed in the last minute\.$/, ({ cache }) => { cache(10, 30) }],
   ['instrumentation-errors', 'warning', /^1 error of instrumentation/, ({ registry }) => { metric('metrics_instrumentation_errors_total', { registry }).inc({ source: 'http' }) }],
   ['series-dropped', 'warning', /^9 writes went to the overflow series/, ({ registry }) => {
     const dropped = metric('metrics_series_dropped_total', { registry })
@@ -103,6 +120,13 @@ t.test('what looks alike and is none', async (t) => {
     ['upgrades that last', ({ answer }) => { answer(50, '101', 60) }],
     ['a slow one among few', ({ answer }) => { answer(4, '200', 9) }],
     ['broken constraints', ({ error, query }) => { error('db_query_errors_total', 'unique_violation', 50); query(50) }],
+    ['requests that the application gave up itself, and few that failed', ({ call, unanswered }) => { call(96); unanswered(50, 'AbortError'); unanswered(5) }],
+    ['answers that say no, and upgrades that last', ({ call }) => { call(50, { status: '404' }); call(50, { status: '101', seconds: 60 }) }],
+    ['four failures of another service', ({ unanswered }) => { unanswered(4) }],
+    ['services that have no name', ({ unanswered, call }) => { unanswered(50, 'ECONNREFUSED', '_OTHER'); call(50, { host: '_OTHER', seconds: 9 }) }],
+    ['a long answer of another service', ({ set }) => { set('http_client_request_oldest_seconds', { host: 'maps' }, 299) }],
+    ['transactions of a cache to repeat', ({ cache }) => { cache(50, 50, 'WatchError') }],
+    ['one operation of a cache in a hundred', ({ cache }) => { cache(500, 5) }],
     ['a full pool for which nobody waits', ({ set }) => { set('db_pool_connections', { ...DATABASE, state: 'used' }, 10) }]
   ] as Array<[string, (service: Service) => void]>) {
     const patient = await service()
@@ -111,9 +135,34 @@ t.test('what looks alike and is none', async (t) => {
   }
 })
 
-t.test("the errors that are nobody's fault are those of the alert", (t) => {
-  const rules = readFileSync(new URL('../../examples/prometheus/rules/recordings.js', import.meta.url), 'utf8')
-  t.equal(EXPECTED.source, `^(${/^const EXPECTED = '(.*)'$/m.exec(rules)?.[1]})$`)
+t.test('what is gone is no problem any more', async (t) => {
+  const { set, problems } = await service()
+  set('db_query_oldest_seconds', DATABASE, 61)
+  set('http_client_request_oldest_seconds', { host: 'maps' }, 360)
+  t.match(await problems(), [{ id: 'database-queries-hanging' }, { id: 'outgoing-requests-hanging' }])
+  set('db_query_oldest_seconds', DATABASE)
+  set('http_client_request_oldest_seconds', { host: 'maps' })
+  t.same(await problems(), [], 'their pool has ended, and their client is not observed any more')
+})
+
+t.test('a database is looked at with the programs of its vendor', async (t) => {
+  for (const [vendor, first] of [['mysql', 'mysqladmin ping'], ['mariadb', 'mariadb-admin ping'], ['sqlite', 'the file'], ['other', 'try to connect']] as const) {
+    const { registry, problems } = await service()
+    const fail = async () => {
+      metric('db_connection_errors_total', { registry }).inc({ alias: 'walks', vendor, type: 'ECONNREFUSED' }, 2)
+      return await problems()
+    }
+    await fail()
+    t.match((await fail())[0], { id: 'database-down', first })
+  }
+})
+
+t.test("the errors that are nobody's fault, and the bound of other services, are those of the alerts", (t) => {
+  const [rules = '', settings = ''] = ['recordings', 'settings'].map((file) => readFileSync(new URL(`../../examples/prometheus/rules/${file}.js`, import.meta.url), 'utf8'))
+  for (const [name, expected] of [['EXPECTED', EXPECTED], ['CANCELED', CANCELED], ['EXPECTED_OF_CACHES', EXPECTED_OF_CACHES]] as const) {
+    t.equal(expected.source, `^(${new RegExp(`^const ${name} = '(.*)'$`, 'm').exec(rules)?.[1]})$`, name)
+  }
+  t.equal(String(OUTGOING_SLOW), /'outgoing-bound': \['([\d.]+)'/.exec(settings)?.[1])
   t.end()
 })
 

@@ -17,7 +17,7 @@ function chart (id: string, ...lines: Line[]): Chart {
 
 /** What a process tells that has been asked at this time. */
 function liveAt (time: number, times: number[], charts: Chart[], { id = 'a', ...more }: Partial<Live> & { id?: string } = {}): Live {
-  const about = { service: { name: 'walks', version: '1.4.2' }, host: 'h', pid: 1, node: 'v20', id, started: 0, processes: null, interval: STEP, step: STEP, span: SPAN }
+  const about = { service: { name: 'walks', version: '1.4.2', commit: null }, host: 'h', pid: 1, node: 'v20', id, started: 0, processes: null, interval: STEP, step: STEP, span: SPAN }
   return { version: 1, time, range: '5m', route: null, about, problems: [], summary: [], times, charts, routes: [], marks: [], leftOut: [], ...more }
 }
 
@@ -76,6 +76,13 @@ t.test('a mark of the service for that start is not doubled', async (t) => {
   const marks = [{ time: 12_100, kind: 'start' as const, text: 'started, 1.4.2' }]
   const fresh = liveAt(13_000, [13_000], [chart('c', line('x', [7]))], { id: 'b', marks })
   t.same(merge(old, { ...fresh, about: { ...fresh.about, started: 12_000 } }).marks, marks)
+})
+
+t.test('a mark whose text is known better later is one mark', async (t) => {
+  const mark = (text: string) => ({ time: 9000, kind: 'start' as const, text })
+  const old = liveAt(10_000, [10_000], [chart('c', line('x', [1]))], { marks: [mark('started, 1.0.0')] })
+  const fresh = liveAt(11_000, [10_000, 11_000], [chart('c', line('x', [1, 2]))], { marks: [mark('started, 2.0.0')] })
+  t.same(merge(old, fresh).marks, [mark('started, 2.0.0')])
 })
 
 t.test('lines and charts of the process before go when their last point is out of the range', async (t) => {

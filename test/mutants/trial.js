@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import { parse } from 'yaml'
 
 const FILES = ['fastify-prometheus.rules.yml', 'fastify-prometheus.alerts.yml']
-const TESTS = ['burn', 'days', 'edges', 'alerts', 'windows', 'month', 'slo'].map((name) => `${name}.test.yml`)
+const TESTS = ['burn', 'days', 'edges', 'alerts', 'windows', 'month', 'slo', 'dependencies'].map((name) => `${name}.test.yml`)
 const folder = fileURLToPath(new URL('../../examples/prometheus/', import.meta.url))
 const read = (file) => parse(readFileSync(join(folder, file), 'utf8'))
 

@@ -81,6 +81,19 @@ function told (notifications: readonly Notification[], namespace: string): Recor
   return by
 }
 
+t.test('no ticket silences a page', (t) => {
+  const { inhibit_rules: inhibitions } = parse(config) as { inhibit_rules: readonly Inhibition[] }
+  const matches = ([matcher]: readonly [string], name: string) => {
+    const [, operator = '', pattern = ''] = /^alertname(!~|=~|=)"(.+)"$/.exec(matcher) ?? []
+    return new RegExp(`^(?:${pattern})$`).test(name) === (operator !== '!~')
+  }
+  for (const { source_matchers: source, target_matchers: target } of inhibitions) {
+    const severities = (matchers: readonly [string]) => names.filter((name) => matches(matchers, name)).map((name) => severityOf.get(name))
+    if (severities(source).includes('warning')) t.notOk(severities(target).includes('critical'), `${source[0]} silences ${target[0]}`)
+  }
+  t.end()
+})
+
 t.test('a real Alertmanager sends one message for a dead database and its consequences, and for a service that is gone', async (t) => {
   const alertmanager = await startAlertmanager(t, hurried)
   if (alertmanager === undefined) return
@@ -94,6 +107,7 @@ t.test('a real Alertmanager sends one message for a dead database and its conseq
     alert('DatabasePoolAcquireTimeouts', { alias: 'default' }),
     alert('NoWalkStarted')
   ]
+  const [hangs, fails] = [{ namespace: 'kennels', host: 'api.example.com' }, { namespace: 'kennels', host: 'maps.example.com' }]
   const gone = { namespace: 'staging' }
   await alertmanager.tell([
     alert('Watchdog', { namespace: '', job: '' }),
@@ -103,19 +117,24 @@ t.test('a real Alertmanager sends one message for a dead database and its conseq
     alert('HttpErrorsFastBurn', { namespace: 'production', window: '1h' }),
     alert('HttpRouteErrorsFastBurn', { namespace: 'production', method: 'GET', route: '/', window: '1h' }),
     alert('EventLoopLag', { namespace: 'production', instance: 'a' }),
+    // Other services: what one of them does says nothing of the other, and a ticket silences no page.
+    ...['OutgoingRequestsHanging', 'OutgoingRequestErrors', 'OutgoingRequestsSlow'].map((name) => alert(name, hangs)),
+    ...['OutgoingRequestErrors', 'OutgoingRequestsSlow'].map((name) => alert(name, fails)),
+    alert('HttpRequestsHanging', { namespace: 'kennels', method: 'GET', route: '/' }),
     alert('TargetMissing', gone),
     ...names.filter((name) => !['Watchdog', 'TargetMissing', 'ServiceDown', 'ServiceCrashLooping'].includes(name)).map((name) => alert(name, { ...gone, instance: 'a' }))
   ])
-  const wanted = 5
+  const wanted = 7
   for (let tries = 0; alertmanager.notifications.length < wanted && tries < 300; tries++) await sleep(50)
   // Long enough for another message of each group, which there must not be.
   await sleep(2500)
   const { notifications } = alertmanager
   t.same(told(notifications, 'dogs'), { pager: [['DatabaseDown']] })
   t.same(told(notifications, 'production'), { pager: [['HttpErrorsFastBurn']], tickets: [['EventLoopLag']] })
+  t.same(told(notifications, 'kennels'), { pager: [['HttpRequestsHanging']], tickets: [['OutgoingRequestErrors', 'OutgoingRequestsHanging']] })
   t.same(told(notifications, 'staging'), { pager: [['TargetMissing']] })
   t.ok(notifications.some(({ receiver }) => receiver === 'watchdog'), 'and the watchdog barks')
-  t.same((await alertmanager.active()).sort(), ['DatabaseDown', 'EventLoopLag', 'HttpErrorsFastBurn', 'TargetMissing', 'Watchdog'])
+  t.same((await alertmanager.active()).sort(), ['DatabaseDown', 'EventLoopLag', 'HttpErrorsFastBurn', 'HttpRequestsHanging', 'OutgoingRequestErrors', 'OutgoingRequestsHanging', 'TargetMissing', 'Watchdog'])
 
   await alertmanager.tell([alert('DatabaseDown', { alias: 'default' })], true)
   for (let tries = 0; (told(notifications, 'dogs')['pager'] ?? []).length < 2 && tries < 100; tries++) await sleep(50)

@@ -55,6 +55,26 @@ t.test('a crash is a restart, and a deployment is new processes', async (t) => {
   ])
 })
 
+/**
+ * Two processes of version 1. At half an hour one becomes version 2, three minutes later the other. At an hour they become version 1 again, one after the other.
+ * At an hour and three quarters both restart: nothing is deployed.
+ */
+const BUILDS = ['a', 'b'].flatMap((instance, index) => {
+  const [second, back, restart] = [30 + 3 * index, 60 + 3 * index, 105]
+  const build = (version: string, values: string) => ({ series: `app_build_info{job="a", instance="${instance}", version="${version}", commit="c${version}"}`, values })
+  return [
+    { series: `process_start_time_seconds{job="a", instance="${instance}"}`, values: `0x${second - 1} ${60 * second}x${back - second - 1} ${60 * back}x${restart - back - 1} ${60 * restart}x30` },
+    build('1', `1x${second - 1} stale _x${back - second - 1} 1x80`),
+    build('2', `_x${second} 1x${back - second - 1} stale`)
+  ]
+})
+
+t.test('a deployment is where a version begins, a rollback too, and no restart is one', async (t) => {
+  const began = (minute: number, version: string, seconds: number) => at(minute, [{ labels: `{job="a", version="${version}", commit="c${version}"}`, value: 1000 * seconds }])
+  const at = (minute: number, samples: Expected['exp_samples'] = []): Expected => ({ expr: annotations['Deployments'] ?? '', eval_time: `${minute}m`, exp_samples: samples })
+  await holds(t, BUILDS, [at(29), began(30, '2', 1800), began(34, '2', 1800), at(36), at(46), began(61, '1', 3600), began(64, '1', 3600), at(70), at(106), at(112)])
+})
+
 t.test('alerts that fire have their section, and none is said where the rules are', async (t) => {
   const table = shownBy(dashboard).find(({ title }) => title === 'Alerts that fire')
   const [{ expr } = { expr: '' }] = table === undefined ? [] : targetsOf(table)

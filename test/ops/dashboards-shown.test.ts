@@ -17,10 +17,11 @@ const WHILE_IT_HANGS: Readonly<Record<string, RegExp>> = {
   http_request_duration_seconds: /http_request_oldest_seconds/,
   db_query_duration_seconds: /db_query_oldest_seconds/,
   db_pool_acquire_duration_seconds: /db_pool_oldest_pending_seconds/,
-  db_connection_use_duration_seconds: /db_connection_oldest_use_seconds/
+  db_connection_use_duration_seconds: /db_connection_oldest_use_seconds/,
+  http_client_request_duration_seconds: /http_client_request_oldest_seconds/
 }
 /** Titles that say which part of a thing is drawn, whose age in flight is in a panel beside it. */
-const BESIDE = ['p99 by route']
+const BESIDE = ['p99 by route', 'p99 by service']
 
 function defaultsOf ({ fieldConfig }: AnyPanel) {
   return fieldConfig?.defaults ?? {}
@@ -86,6 +87,7 @@ t.test('what hangs is at the top', (t) => {
   for (const gauge of ['http_requests_in_flight', 'http_request_oldest_seconds', 'db_query_oldest_seconds', 'db_pool_oldest_pending_seconds']) t.match(top('overview.json'), gauge)
   for (const gauge of ['http_requests_in_flight', 'http_request_oldest_seconds']) t.match(top('routes.json'), gauge)
   for (const gauge of ['db_queries_in_flight', 'db_query_oldest_seconds', 'db_pool_pending_requests', 'db_pool_oldest_pending_seconds', 'db_connection_oldest_use_seconds']) t.match(top('database.json'), gauge)
+  for (const gauge of ['http_client_requests_in_flight', 'http_client_request_oldest_seconds']) t.match(top('dependencies.json'), gauge)
   t.end()
 })
 
@@ -117,11 +119,11 @@ t.test('links lead to the runbook, and each alert has a section and a panel', (t
   t.end()
 })
 
-t.test('restarts and new processes are annotations of two colours', (t) => {
+t.test('restarts, new processes and deployments are annotations of three colours', (t) => {
   for (const { file, dashboard } of dashboards) {
     const list = dashboard.annotations.list ?? []
-    t.same(list.map(({ name }) => name), ['Restarts', 'New processes'], file)
-    t.equal(new Set(list.map(({ iconColor }) => iconColor)).size, 2, file)
+    t.same(list.map(({ name }) => name), ['Restarts', 'New processes', 'Deployments'], file)
+    t.equal(new Set(list.map(({ iconColor }) => iconColor)).size, 3, file)
   }
   t.end()
 })

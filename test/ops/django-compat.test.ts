@@ -1,4 +1,5 @@
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
+import { Redis } from 'ioredis'
 import pg from 'pg'
 import { Registry } from 'prom-client'
 import t, { type Test } from 'tap'
@@ -8,6 +9,7 @@ import { request } from 'node:http'
 import { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { DataSource } from 'typeorm'
+import { instrumentCache } from '../../adapters/cache.js'
 import { instrumentPool } from '../../adapters/pg.js'
 import { instrumentDataSource } from '../../adapters/typeorm.js'
 import { metricsPlugin } from '../../src/index.js'
@@ -15,6 +17,7 @@ import { AddLeads1700000000001, Dog, entities } from '../adapters/typeorm-entiti
 import { guide } from '../support/guide.js'
 import { freePort, startPostgres } from '../support/postgres.js'
 import { startPrometheus, type Prometheus, type Series } from '../support/prometheus.js'
+import { startRedis } from '../support/redis.js'
 
 /*
  * A service with all that django-prometheus knows, the opt-in metrics included, and a Prometheus with the rules. The page of a real django-prometheus says
@@ -23,7 +26,7 @@ import { startPrometheus, type Prometheus, type Series } from '../support/promet
 const rules = fileURLToPath(new URL('../../examples/prometheus/django-compat.rules.yml', import.meta.url))
 const django = readFileSync(new URL('fixtures/django-prometheus-2.5.0.prom', import.meta.url), 'utf8')
 /** What the rules say that there is nothing to make of. */
-const MISSING = ['django_db_execute_many_total', 'django_cache_get_total', 'django_cache_get_hits_total', 'django_cache_get_misses_total', 'django_cache_get_fail_total']
+const MISSING = ['django_db_execute_many_total']
 /** Of the target, and of Prometheus itself. */
 const TARGET = ['__name__', 'job', 'instance']
 
@@ -57,6 +60,11 @@ t.test('every series of django-prometheus is there under its name, with its labe
   const nobody = new pg.Pool({ host: '127.0.0.1', port: await freePort() })
   t.teardown(() => nobody.end())
   instrumentPool(nobody, { registry, alias: 'nobody' })
+  const server = await startRedis(t)
+  if (server === undefined) return
+  const redis = new Redis({ port: server.port })
+  t.teardown(() => { redis.disconnect() })
+  instrumentCache(redis, { registry, backend: 'sessions' })
 
   const app = await startDjangoLike(registry)
   t.teardown(() => app.close())
@@ -69,6 +77,10 @@ t.test('every series of django-prometheus is there under its name, with its labe
   await dataSource.manager.remove(dog)
   await t.rejects(dataSource.query('SELECT * FROM cat'))
   await t.rejects(nobody.query('SELECT 1'), { code: 'ECONNREFUSED' })
+  await redis.set('a', '')
+  t.same([await redis.get('a'), await redis.mget('a', 'b', 'c')], ['', ['', null, null]])
+  await redis.lpush('list', 'x')
+  await t.rejects(redis.get('list'), /WRONGTYPE/)
 
   for (const path of ['/', '/', '/objection', '/file', '/nowhere']) await (await fetch(url + path)).arrayBuffer()
   await fetch(url, { headers: { 'x-requested-with': 'XMLHttpRequest' } })
@@ -91,7 +103,7 @@ t.test('every series of django-prometheus is there under its name, with its labe
       }
       t.ok(found.length > 0, name)
       const there = new RegExp(`^${name}(?:\\{(.*)\\})? `, 'm').exec(django)
-      const expected = there === null ? 'alias,vendor' : [...(there[1] ?? '').matchAll(/(\w+)="/g)].map(([, label]) => label).sort().join()
+      const expected = there === null ? name.startsWith('django_cache_') ? 'backend' : 'alias,vendor' : [...(there[1] ?? '').matchAll(/(\w+)="/g)].map(([, label]) => label).sort().join()
       t.same([...new Set(found.map(labelsOf))], [expected], `the labels of ${name}`)
       for (const { labels } of found) t.match(labels, { job: 'fastify', instance: /^127/ }, 'for each instance')
     }
@@ -119,6 +131,9 @@ t.test('every series of django-prometheus is there under its name, with its labe
   t.same(await values('{__name__=~"django_model_.+"}', '__name__', 'model'), { 'django_model_inserts_total dog': 1, 'django_model_updates_total dog': 1, 'django_model_deletes_total dog': 1 })
   t.same(await values('django_db_errors_total', 'alias', 'vendor', 'type'), { 'default postgresql undefined_table': 1 })
   t.same(await values('django_db_new_connection_errors_total', 'alias', 'vendor'), { 'nobody postgresql': 1 })
+  t.same(await values('{__name__=~"django_cache_.+"}', '__name__', 'backend'), {
+    'django_cache_get_total sessions': 4, 'django_cache_get_hits_total sessions': 2, 'django_cache_get_misses_total sessions': 2, 'django_cache_get_fail_total sessions': 1
+  })
   t.equal(await prometheus.value('sum(django_db_execute_total)'), await prometheus.value('sum(db_query_duration_seconds_count)'))
 })
 

@@ -40,6 +40,21 @@ console.log(statusCode, headers['content-type'])`, "import autoLoad from '@fasti
   t.equal(loaded, '200 text/plain; version=0.0.4; charset=utf-8\n')
 })
 
+t.test('options: metrics of the process, one by one, and which build runs', async (t) => {
+  const log = "import { createWriteStream } from 'node:fs'\nimport Fast from 'fastify'\nimport { metricsPlugin } from 'fastify-prometheus'\n"
+  const printed = await folder.output(process.execPath, ['--input-type=module', '-e', `${log}const fastify = Fast({ logger: { stream: createWriteStream('/dev/null') } })
+${guide('options').code('js', 'log_messages_total')}
+await fastify.ready()
+fastify.log.child({ walk: 7 }).warn('rain')
+console.log(await fastify.metrics.render())
+process.exit()
+`], { GIT_COMMIT: 'a1b2c3d' })
+  t.match(printed, /^log_messages_total\{level="warn"\} 1$/m)
+  t.match(printed, /^nodejs_eventloop_time_seconds_total\{state="active"\} \d/m)
+  t.match(printed, /^app_build_info\{version="[^"]*",commit="a1b2c3d"\} 1$/m)
+  t.notMatch(printed, 'nodejs_gc_duration_seconds')
+})
+
 t.test('the page: a password, a token, and a server without an application', async (t) => {
   const page = guide('page')
   const statuses = (header: string) => `for (const authorization of [undefined, ${header}]) {

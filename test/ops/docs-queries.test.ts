@@ -7,6 +7,7 @@ import { Gauge } from 'prom-client'
 import t, { type Test } from 'tap'
 import { parse } from 'yaml'
 import { catalogue, Counter, Histogram } from '../../src/index.js'
+import { startDependent } from '../support/dependent.js'
 import { guide, guides } from '../support/guide.js'
 import { service } from '../support/http.js'
 import { freePort } from '../support/postgres.js'
@@ -55,6 +56,8 @@ t.test('what the pages ask of Prometheus', async (t) => {
   const sized = await twentyRoutes(t)
   await sized.ask()
   const sick = await troubled(t)
+  const dependent = await startDependent(t)
+  if (dependent === undefined) return
   await folder.shell(guide('getting-started').code('sh', 'generate.js'))
   await folder.shell(guide('django-prometheus').code('sh', 'django-compat'))
   await writeFile(folder.join('prometheus.yml'), guide('getting-started').code('yaml', 'scrape_configs'))
@@ -65,15 +68,16 @@ t.test('what the pages ask of Prometheus', async (t) => {
     // As the page has it, but faster.
     global: { ...page.global, scrape_interval: '1s', evaluation_interval: '1s' },
     rule_files: await hurried(t, [...[...GENERATED, 'django-compat.rules.yml'].map((file) => folder.join('rules', file)), join(rulesFolder, 'dog-walking.rules.yml')]),
-    scrape_configs: [target('walks', walksUrl), target('dog-walking', walking.url), target('twenty', sized.url), target('troubled', sick), target('gone', `http://127.0.0.1:${await freePort()}`)]
+    scrape_configs: [target('walks', walksUrl), target('dog-walking', walking.url), target('twenty', sized.url), target('troubled', sick), target('dependent', dependent.url), target('gone', `http://127.0.0.1:${await freePort()}`)]
   })
   const native = await startPrometheus(t, { global: { scrape_interval: '1s' }, scrape_configs: [target('dog-walking', walking.url), target('troubled', sick)] }, 'native-histograms')
   if (prometheus === undefined || native === undefined) return
   // One target is gone on purpose.
-  const scraped = () => Promise.all(['walks', 'dog-walking', 'twenty', 'troubled'].map((job) => prometheus.scraped(job)))
+  const scraped = () => Promise.all(['walks', 'dog-walking', 'twenty', 'troubled', 'dependent'].map((job) => prometheus.scraped(job)))
   await scraped()
   for (let i = 0; i < 2; i++) {
     await walking.everyday()
+    await dependent.everyday()
     for (const path of ['/walks/7', '/time', '/nowhere']) await fetch(walksUrl + path)
     await fetch(`${walksUrl}/walks`, { method: 'POST' })
     await refused(walking.url)
@@ -144,9 +148,15 @@ t.test('what the pages ask of Prometheus', async (t) => {
   })
 
   t.test('what went wrong has the types that the runbook tells causes by', async (t) => {
-    const seen = { http_exceptions_total: ['Error', 'ECONNREFUSED'], db_query_errors_total: ['query_canceled'], db_connection_errors_total: ['ECONNREFUSED', 'admin_shutdown'] }
+    const seen = {
+      http_exceptions_total: ['Error', 'ECONNREFUSED'],
+      db_query_errors_total: ['query_canceled'],
+      db_connection_errors_total: ['ECONNREFUSED', 'admin_shutdown'],
+      http_client_request_errors_total: ['UND_ERR_SOCKET'],
+      cache_errors_total: ['WRONGTYPE']
+    }
     for (const [metric, types] of Object.entries(seen)) {
-      const there = (await prometheus.query(`${metric}{job="dog-walking"}`)).map(({ labels }) => labels['type'])
+      const there = (await prometheus.query(`${metric}{job=~"dog-walking|dependent"}`)).map(({ labels }) => labels['type'])
       for (const type of types) {
         t.ok(there.includes(type), `${metric}: ${type} is among ${there.join(', ')}`)
         t.match(guide('runbook').text, `\`${type}\``)

@@ -97,6 +97,46 @@ for (const { args, series, environment = 'namespace', latency = true } of choice
   })
 }
 
+/** Requests to a host: one of ten takes three seconds, ten are in flight and do not end. */
+const asked = (prefix: string, host: string): InputSeries[] => {
+  const target = 'namespace="dogs", job="walks", instance="a"'
+  const answers = `${target}, method="GET", host="${host}", status_code="200"`
+  return [
+    { series: `${prefix}http_client_request_duration_seconds_count{${answers}}`, values: '0+10x40 400x40' },
+    { series: `${prefix}http_client_request_duration_seconds_bucket{${answers}, le="1.0"}`, values: '0+9x40 360x40' },
+    { series: `${prefix}http_client_requests_in_flight{${target}, host="${host}"}`, values: '10x80' },
+    { series: `${prefix}http_client_request_oldest_seconds{${target}, host="${host}"}`, values: '90x80' },
+    { series: `${prefix}http_client_request_errors_total{${target}, method="GET", host="${host}", type="ECONNRESET"}`, values: '0+2x40 80x40' },
+    { series: `${prefix}cache_operation_duration_seconds_count{${target}, backend="default", operation="get"}`, values: '0+10x80' },
+    { series: `${prefix}cache_errors_total{${target}, backend="default", type="ECONNRESET"}`, values: '0+2x80' }
+  ]
+}
+
+t.test('other services that take long on purpose, another bound and a prefix', async (t) => {
+  const LONG = ['[::1]:3000', 'stream.example.com', '*.reports.example.com']
+  for (const args of [[], ['--prefix=walks_'], ['--histograms=classic']]) {
+    const folder = await temporaryFolder(t, 'rules')
+    t.match(generate(`--out=${folder}`, '--job=walks', '--outgoing-bound=1', `--long-lived-hosts=${LONG.join()}`, ...args), { status: 0, stderr: '' })
+    const prefix = args.includes('--prefix=walks_') ? 'walks_' : ''
+    // The point of a name is no other character.
+    const hosts = ['api.example.com', 'streamxexample.com']
+    const fired = (alertname: string, ...hosts: string[]) => hosts.map((host) => ({ labels: `{alertname="${alertname}", host="${host}"}`, value: 1 }))
+    const firing = 'group by (alertname, host, backend) (ALERTS{alertstate="firing", alertname=~"Outgoing.+|CacheErrors"})'
+    const cache = { labels: '{alertname="CacheErrors", backend="default"}', value: 1 }
+    const scene: Scene = {
+      interval: '30s',
+      input_series: [...hosts, ...LONG].flatMap((host, index) => asked(prefix, host).slice(0, index === 0 ? 7 : 5)),
+      promql_expr_test: [
+        // A long-lived one that fails is told all the same.
+        { expr: firing, eval_time: '18m', exp_samples: [...fired('OutgoingRequestErrors', ...hosts, ...LONG), ...fired('OutgoingRequestsSlow', ...hosts), cache] },
+        { expr: firing, eval_time: '30m', exp_samples: [...fired('OutgoingRequestsHanging', ...hosts), cache] }
+      ]
+    }
+    const answer = await testRules(t, [scene], '30s', folder)
+    if (answer !== undefined) t.match(answer, { status: 0, output: /SUCCESS/ }, args.join())
+  }
+})
+
 t.test('links lead where the flags say', async (t) => {
   const folder = await temporaryFolder(t, 'rules')
   generate(`--out=${folder}`, '--runbook-url=https://wiki.example.com/runbook', '--grafana-url=https://grafana.example.com/ops/')
@@ -118,6 +158,10 @@ t.test('what is wrong is refused by its name, and nothing is written', async (t)
     ['--latency=', /--latency must be percent/],
     ['--bound=0', /--bound must be seconds, more than 0 and at most 3600/],
     ['--bound=500ms', /--bound must be seconds/],
+    ['--outgoing-bound=0', /--outgoing-bound must be seconds, more than 0 and at most 3600, such as 2\.5, got '0'/],
+    ['--long-lived-hosts=https://api.example.com/', /--long-lived-hosts must be hosts without scheme and path, such as api\.example\.com,localhost:3000, got/],
+    ['--long-lived-hosts=a,', /--long-lived-hosts must be hosts/],
+    ['--long-lived-hosts=a"} or vector(1) #', /--long-lived-hosts must be hosts/],
     ['--prefix=walks-', /--prefix must be the beginning of a metric's name, such as walks_, got 'walks-'/],
     ['--prefix=1walks_', /--prefix must be/],
     ['--histograms=none', /--histograms must be 'both', 'classic' or 'native', got 'none'/],

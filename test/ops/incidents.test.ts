@@ -18,7 +18,7 @@ interface Outage {
 
 const outages: readonly Outage[] = [1, 5, 12, 45].flatMap((minutes) => [1, 0.4, 0.05].map((share) => ({ minutes, share })))
 const jobOf = ({ minutes, share }: Outage) => `of-${minutes}m-${share * 100}-percent`
-const FIRING = 'ALERTS{alertstate="firing", alertname=~"Http.*Burn"}'
+const FIRING = 'ALERTS{alertstate="firing", alertname=~"Http.*Burn|Outgoing.+|CacheErrors"}'
 
 /** All is well for five hours, then a share of requests is bad, then all is well again. */
 function stages (before: number, during: number, { minutes }: Outage): string {
@@ -41,6 +41,21 @@ function slowness (outage: Outage): InputSeries[] {
   return [
     { series: `http_request_duration_seconds_count{${labels}}`, values: stages(REQUESTS_A_MINUTE, REQUESTS_A_MINUTE, outage) },
     { series: `http_request_duration_seconds_bucket{${labels}, le="0.5"}`, values: stages(REQUESTS_A_MINUTE, REQUESTS_A_MINUTE * (1 - outage.share), outage) }
+  ]
+}
+
+/** Of another service and of a cache. */
+function dependencies (outage: Outage): InputSeries[] {
+  const target = `job="${jobOf(outage)}", instance="a"`
+  const bad = REQUESTS_A_MINUTE * outage.share
+  const host = `${target}, method="GET", host="api.example.com"`
+  const backend = `${target}, backend="default"`
+  return [
+    { series: `http_client_request_duration_seconds_count{${host}, status_code="200"}`, values: stages(REQUESTS_A_MINUTE, REQUESTS_A_MINUTE - bad, outage) },
+    { series: `http_client_request_duration_seconds_bucket{${host}, status_code="200", le="2.5"}`, values: stages(REQUESTS_A_MINUTE, REQUESTS_A_MINUTE - bad, outage) },
+    { series: `http_client_request_errors_total{${host}, type="ECONNREFUSED"}`, values: stages(0, bad, outage) },
+    { series: `cache_operation_duration_seconds_count{${backend}, operation="get"}`, values: stages(REQUESTS_A_MINUTE, REQUESTS_A_MINUTE, outage) },
+    { series: `cache_errors_total{${backend}, type="ECONNREFUSED"}`, values: stages(0, bad, outage) }
   ]
 }
 
@@ -68,7 +83,12 @@ t.test('of outages of a minute to an hour, of all requests or of some, no alert 
   const answer = await testRules(t, [
     // A page within three minutes of a whole outage.
     allOf(errors, [{ expr: `group by (job) (${FIRING.replace('}', ', severity="critical"}')} and on (job) {job=~".*-100-percent", __name__="job:http_requests:rate2m"})`, eval_time: `${BEFORE_MINUTES + 3}m`, exp_samples: paged(0) }]),
-    allOf(slowness)
+    allOf(slowness),
+    // A ticket within ten minutes of a whole outage that lasts, and none for a minute of one of another service.
+    allOf(dependencies, [
+      { expr: 'group by (job) (ALERTS{alertstate="firing", alertname="OutgoingRequestErrors", job=~".*-100-percent"})', eval_time: `${BEFORE_MINUTES + 5}m`, exp_samples: paged(1) },
+      { expr: 'group by (job) (ALERTS{alertstate="firing", alertname="CacheErrors", job=~".*-100-percent"})', eval_time: `${BEFORE_MINUTES + 3}m`, exp_samples: paged(0) }
+    ])
   ], '1m')
   if (answer !== undefined) t.match(answer, { status: 0, output: /SUCCESS/ })
 })

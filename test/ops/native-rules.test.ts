@@ -3,12 +3,14 @@ import { join } from 'node:path'
 import pg from 'pg'
 import t from 'tap'
 import { parse } from 'yaml'
+import { startDependent } from '../support/dependent.js'
 import { startPrometheus } from '../support/prometheus.js'
 import { OF_SERVICE, hurried, rulesFolder, type RuleFile } from '../support/rules.js'
 import { startService, type Service } from '../support/service.js'
 
 /*
- * The rules of examples/prometheus on native histograms alone: this Prometheus stores no classic buckets of the dog-walking service.
+ * The rules of examples/prometheus on native histograms alone: this Prometheus stores no classic buckets of the dog-walking service, nor of one that has a
+ * cache and asks another service.
  */
 const FILES = OF_SERVICE.map((file) => join(rulesFolder, file))
 const recorded = FILES.flatMap((file) => (parse(readFileSync(file, 'utf8')) as RuleFile).groups.flatMap(({ rules }) => rules.flatMap(({ record = [] }) => record)))
@@ -32,6 +34,9 @@ async function slowly (service: Service, path: string, visitors: number): Promis
 
 t.test('the rules on native histograms alone', async (t) => {
   const service = await startService(t)
+  const dependent = await startDependent(t)
+  if (dependent === undefined) return
+  await dependent.everyday()
   // Each series that is counted below exists before the first scrape: a rate does not see the request that makes its series.
   await service.everyday()
   await service.databaseDown()
@@ -40,14 +45,18 @@ t.test('the rules on native histograms alone', async (t) => {
   const prometheus = await startPrometheus(t, {
     global: { scrape_interval: '1s', evaluation_interval: '1s' },
     rule_files: await hurried(t, [...FILES, DJANGO]),
-    scrape_configs: [{ job_name: 'dog-walking', static_configs: [{ targets: [service.url.slice('http://'.length)] }] }]
+    scrape_configs: [
+      { job_name: 'dog-walking', static_configs: [{ targets: [service.url.slice('http://'.length)] }] },
+      // Its requests are not those that are counted below.
+      { job_name: 'dependent', static_configs: [{ targets: [dependent.target] }], metric_relabel_configs: [{ source_labels: ['__name__'], regex: '(http_client|cache)_.+', action: 'keep' }] }
+    ]
   }, 'native-histograms')
   if (prometheus === undefined) return
   const count = (labels: string) => prometheus.value(`sum(histogram_count(http_request_duration_seconds{${labels}}))`)
   const about = (value: number, wanted: number, what: string) => t.ok(Math.abs(value - wanted) <= SHARE, `${what}: ${value} is about ${wanted}`)
   await prometheus.scraped()
   await prometheus.scraped()
-  t.same(await prometheus.query('{__name__=~"(http_request|db_query)_duration_seconds_(bucket|sum|count)"}'), [], 'there is no classic one')
+  t.same(await prometheus.query('{__name__=~"(http_request|http_client_request|db_query|cache_operation)_duration_seconds_(bucket|sum|count)"}'), [], 'there is no classic one')
 
   const before = { failed: await count('status_code="500"'), all: await count('') }
   const [rounds, found] = [15, 3]
@@ -84,6 +93,16 @@ t.test('the rules on native histograms alone', async (t) => {
   t.same(await prometheus.query('ALERTS{alertname=~"RulesSeeNothing|TargetMissing|ServiceDown"}'), [])
   t.ok((await prometheus.query('django_http_requests_total_by_method_total')).length > 0)
   t.same(await prometheus.query('{__name__=~"django_http_responses_(total_by_status|before).*|django_db_execute_total|django_.+_bucket"}'), [], 'as the page says: those are made of classic ones')
+  for (let day = 0; day < 5; day++) {
+    await dependent.everyday()
+    await prometheus.scraped()
+  }
+  await prometheus.evaluated()
+  // Of four requests a day, one is answered 503 and one not at all. Of seven operations, one is refused.
+  const ofHost = `{host="${dependent.host}"}`
+  about(await prometheus.value(`job_host:http_client_request_errors:rate2m${ofHost} / job_host:http_client_requests:rate2m${ofHost}`), 2 / 4, 'requests that failed')
+  t.equal(await prometheus.value(`job_host:http_client_requests_slow:rate2m${ofHost}`), 0, 'none is slow')
+  about(await prometheus.value('job_backend:cache_errors:rate2m{backend="walks"} / job_backend:cache_operations:rate2m{backend="walks"}'), 1 / 7, 'operations that failed')
   // What counts the business counts what came after the first scrape.
   await service.everyday()
   await prometheus.scraped()

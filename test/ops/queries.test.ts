@@ -2,13 +2,15 @@ import t, { type Test } from 'tap'
 import { readdir, readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { interpolated, selectorsIn, type Variable } from '../support/promql.js'
+import { startDependent } from '../support/dependent.js'
 import { startPrometheus, type Prometheus } from '../support/prometheus.js'
 import { catalogue, type Definition } from '../../src/index.js'
 import { OF_SERVICE, hurried } from '../support/rules.js'
 import { startService } from '../support/service.js'
 
 /*
- * Everything that an operator is given asks a Prometheus that has scraped the dog-walking service through ordinary days and bad ones.
+ * Everything that an operator is given asks a Prometheus that has scraped the dog-walking service through ordinary days and bad ones, and a service that has
+ * what that one has not: a cache, and another service that it asks.
  */
 const examples = new URL('../../examples/', import.meta.url)
 const rules = [...OF_SERVICE, 'django-compat.rules.yml']
@@ -46,23 +48,30 @@ interface Dashboard {
 
 t.test('everything that an operator is given finds what it asks for', async (t) => {
   const service = await startService(t)
+  const dependent = await startDependent(t)
+  if (dependent === undefined) return
   const started = await startPrometheus(t, {
     global: { scrape_interval: '2s', evaluation_interval: '1s' },
     rule_files: await hurried(t, rules),
-    scrape_configs: [{ job_name: 'dog-walking', static_configs: [{ targets: [service.url.slice('http://'.length)] }] }]
+    scrape_configs: [
+      { job_name: 'dog-walking', static_configs: [{ targets: [service.url.slice('http://'.length)] }] },
+      { job_name: 'dependent', static_configs: [{ targets: [dependent.target] }] }
+    ]
   })
   if (started === undefined) return
   const prometheus: Prometheus = started
-  await prometheus.scraped()
-  await service.everyday()
+  const scraped = () => Promise.all(['dog-walking', 'dependent'].map((job) => prometheus.scraped(job)))
+  const everyday = () => Promise.all([service.everyday(), dependent.everyday()])
+  await scraped()
+  await everyday()
   // What goes wrong twice has a rate: the first time makes the series.
   for (let day = 0; day < 2; day++) {
-    await prometheus.scraped()
+    await scraped()
     await service.lockedTable()
     await service.databaseDown()
-    await service.everyday()
+    await everyday()
   }
-  await prometheus.scraped()
+  await scraped()
   const evaluatedRules = await prometheus.evaluated()
 
   await t.test('every rule is evaluated without an error', async (t) => {
@@ -87,7 +96,7 @@ t.test('everything that an operator is given finds what it asks for', async (t) 
 
   const folder = new URL('grafana/dashboards/', examples)
   const files = (await readdir(folder)).filter((file) => file.endsWith('.json'))
-  t.equal(files.length, 5)
+  t.equal(files.length, 6)
   for (const file of files) {
     const { title, panels, annotations, templating } = JSON.parse(await readFile(new URL(file, folder), 'utf8')) as Dashboard
     await t.test(`the dashboard ${title}`, async (t) => {

@@ -83,7 +83,7 @@ t.test('the series of django-prometheus 2.5 are all recorded, with the labels th
   const page = readFileSync(new URL('fixtures/django-prometheus-2.5.0.prom', import.meta.url), 'utf8')
   const header = readFileSync(pathOf('django-compat.rules.yml'), 'utf8').split('\ngroups:')[0] ?? ''
   const missing = [...header.matchAll(/^# {3}(django_\w+(?:, django_\w+)*)(?: {2,}|$)/gm)].flatMap(([, names = '']) => names.split(', '))
-  t.equal(missing.length, 5)
+  t.same(missing, ['django_db_execute_many_total'])
   const recorded = new Set(rules.map(({ record }) => record))
   const labelsOf = (text: string) => [...text.matchAll(/(\w+)="/g)].map(([, label]) => label).sort().join()
 

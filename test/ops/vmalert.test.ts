@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { hurriedRoute, startAlertmanager } from '../support/alertmanager.js'
+import { startDependent } from '../support/dependent.js'
 import { answers, startProgram } from '../support/program.js'
 import { freePort } from '../support/postgres.js'
 import { GENERATED, hurried, rulesFolder } from '../support/rules.js'
@@ -24,6 +25,8 @@ interface Rule {
 
 t.test('vmalert evaluates every rule without an error, records, and fires', async (t) => {
   const service = await startService(t)
+  const dependent = await startDependent(t)
+  if (dependent === undefined) return
   const folder = await temporaryFolder(t, 'vm')
   const made = spawnSync(process.execPath, [join(rulesFolder, 'generate.js'), '--histograms=classic', `--out=${folder}`], { encoding: 'utf8' })
   t.equal(made.status, 0, made.stderr)
@@ -33,7 +36,7 @@ t.test('vmalert evaluates every rule without an error, records, and fires', asyn
   const [storage, alerts] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`]
   const scrape = join(folder, 'scrape.yml')
   // JSON is YAML.
-  await writeFile(scrape, JSON.stringify({ scrape_configs: [{ job_name: 'dog-walking', scrape_interval: '1s', static_configs: [{ targets: [service.url.slice('http://'.length)] }] }] }))
+  await writeFile(scrape, JSON.stringify({ scrape_configs: [{ job_name: 'dog-walking', scrape_interval: '1s', static_configs: [{ targets: [service.url.slice('http://'.length)] }] }, { job_name: 'dependent', scrape_interval: '1s', static_configs: [{ targets: [dependent.target] }] }] }))
   // It does not show what was just stored for half a minute, unless it is told to.
   const database = await startProgram(t, 'victoria-metrics', [`-storageDataPath=${join(folder, 'data')}`, `-httpListenAddr=${storage}`, `-promscrape.config=${scrape}`, '-search.latencyOffset=1s', '-search.disableCache'], FROM, { stdio: 'ignore' })
   if (database === undefined) return
@@ -56,12 +59,16 @@ t.test('vmalert evaluates every rule without an error, records, and fires', asyn
   }
 
   await until('what is recorded', async () => {
-    await service.everyday()
+    await Promise.all([service.everyday(), dependent.everyday()])
     return has('job:http_requests:rate2m{job="dog-walking"} > 0')
   })
   await until('an alert', async () => {
     await service.databaseDown()
     return has('ALERTS{alertname="HttpErrorsFastBurn", alertstate="firing", job="dog-walking"}')
+  })
+  await until('tickets', async () => {
+    await dependent.everyday()
+    return await has('ALERTS{alertname="OutgoingRequestErrors", alertstate="firing", job="dependent"}') && await has('ALERTS{alertname="CacheErrors", alertstate="firing", job="dependent"}')
   })
   await until('all groups', async () => (await rules()).every(({ lastEvaluation }) => Date.parse(lastEvaluation) > 0))
   const evaluated = await rules()

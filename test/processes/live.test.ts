@@ -30,7 +30,9 @@ t.test('whichever process is looked at shows all of them', async (t) => {
   t.equal(other.about.pid, two.pid)
   t.match(other.about, { processes: 3 }, 'the other one says so too')
   const whole = await (await fetch(`${one.url}/metrics/live.json`)).json() as LiveNumbers
-  t.same([...new Set(whole.charts.map(({ id, of }) => `${id} ${of}`))].filter((each) => /^(http.requests|process.loop|process.memory.all) /.test(each)), ['http.requests all', 'process.loop process', 'process.memory.all all'])
+  const utilisation = whole.charts.find(({ id }) => id === 'process.utilisation.all')?.lines[0]?.values.at(-1)
+  t.ok(typeof utilisation === 'number' && utilisation > 0 && utilisation <= 1, `all event loops are busy ${utilisation} of the time`)
+  t.same([...new Set(whole.charts.map(({ id, of }) => `${id} ${of}`))].filter((each) => /^(http.requests|process.loop|process.utilisation.all|process.memory.all) /.test(each)), ['http.requests all', 'process.loop process', 'process.utilisation.all all', 'process.memory.all all'])
   await waiting
 
   fleet.signal(three, 'SIGKILL')

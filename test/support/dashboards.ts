@@ -28,7 +28,7 @@ for (const metric of [...runtime.getMetricsAsArray(), walksStarted, walksComplet
   know(name, labelNames, (metric as unknown) instanceof Histogram)
 }
 // An alert has the labels of its expression and of its rule, and of these the dashboards show some.
-labelsOf.set('ALERTS', ['alertname', 'alertstate', 'severity', 'section', 'method', 'route', 'alias'])
+labelsOf.set('ALERTS', ['alertname', 'alertstate', 'severity', 'section', 'method', 'route', 'alias', 'host', 'backend'])
 for (const { record } of rules) if (record !== undefined) labelsOf.set(record, [])
 
 function know (name: string, labels: readonly string[], isHistogram: boolean): void {

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import axe from 'axe-core'
 import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core'
 
 /** What the cases of a page need of a test. */
@@ -134,6 +135,14 @@ export function numberIn (text: string): number {
 /** Whether the page can be scrolled to the side. */
 export async function isTooWide (page: Page): Promise<boolean> {
   return await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth)
+}
+
+/** What axe says is serious or critical. */
+export async function barriers (page: Page): Promise<string[]> {
+  await page.evaluate(axe.source)
+  const { violations } = await page.evaluate(() => (globalThis as unknown as { axe: typeof axe }).axe.run())
+  return violations.filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html.slice(0, 150)} ${failureSummary}`).join('; ')}`)
 }
 
 /** What the page says is wrong, but for an event loop that is late: a busy machine makes it so. */

@@ -87,7 +87,7 @@ export class LiveServer {
     const step = this.#step
     return {
       time: timeOf(step),
-      about: { service: { name: 'story', version: '1.0.0' }, host: 'here', pid: 1, node: 'v20.0.0', id: 'a', started: BEGAN, processes: null, interval: STEP, step: STEP, span: SPAN },
+      about: { service: { name: 'story', version: '1.0.0', commit: null }, host: 'here', pid: 1, node: 'v20.0.0', id: 'a', started: BEGAN, processes: null, interval: STEP, step: STEP, span: SPAN },
       problems: step % 20 < 10 ? [] : ['cats', 'dogs'].map((database) => ({ id: 'database-down', severity: 'critical', text: `${database} failed ${step} times.`, first: 'Look.', runbook: 'https://example.com/', since: timeOf(step - step % 20 + 10) })),
       summary: [{ id: 'step', title: 'Step', unit: 'number', value: step, max: null }],
       routes: Array.from({ length: 10 }, (_, index) => ({ method: 'GET', route: `/${(step + index) % 50}`, rate: 1 / (index + 1), errors: 0, p50: 0.1, p95: 0.2, inFlight: 0, databaseSeconds: null, queries: null })),

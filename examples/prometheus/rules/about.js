@@ -5,6 +5,7 @@ const variables = {
   overview: [],
   routes: ['method', 'route'],
   database: ['alias'],
+  dependencies: ['host'],
   runtime: ['instance'],
   business: []
 }
@@ -23,11 +24,12 @@ export function about ({ labels, runbook, grafana }) {
      * @param {string} summary one line
      * @param {string} anchor of its section in the runbook
      * @param {keyof typeof variables} dashboard where to look first
+     * @param {readonly string[]} [chosen] labels that its link sets; default: all that the dashboard has a variable for
      */
-    annotations: (summary, anchor, dashboard) => ({
+    annotations: (summary, anchor, dashboard, chosen = variables[dashboard]) => ({
       summary,
       runbook_url: `${runbook}#${anchor}`,
-      dashboard_url: `${grafana}/d/fastify-prometheus-${dashboard}?${['namespace', 'job'].filter((label) => labels.includes(label)).concat(variables[dashboard])
+      dashboard_url: `${grafana}/d/fastify-prometheus-${dashboard}?${['namespace', 'job'].filter((label) => labels.includes(label)).concat(chosen)
         .map((label) => `var-${label}={{ $labels.${label} | urlquery }}`).join('&')}`
     })
   }

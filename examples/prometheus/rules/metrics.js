@@ -13,6 +13,8 @@ export function metricsAlerts (settings) {
   const service = by()
   const any = (/** @type {string} */ metric) => `{__name__=~".*${metric}"}`
   const received = any('http_requests_received_total')
+  /** @param {string} metric */
+  const unseen = (metric) => `count ${service} (${any(metric)})\nand count ${service} (${any('metrics_expositions_total')})\nunless count ${service} (${series(metric)})\n`
   const blind = { severity: 'warning' }
   /** @param {string} missing */
   const blindTo = (missing) => annotations(`${who}: there are ${missing}, and these rules see none of them; the alerts on them cannot fire`, 'rules-see-nothing', 'overview')
@@ -53,6 +55,28 @@ unless job:http_requests:rate2m
         for: '10m',
         labels: { ...blind, missing: 'databases' },
         annotations: blindTo('databases')
+      },
+      {
+        comment: 'Other libraries have metrics of these names, too.',
+        alert: 'RulesSeeNothing',
+        expr: unseen('http_client_requests_in_flight'),
+        for: '10m',
+        labels: { ...blind, missing: 'outgoing requests' },
+        annotations: blindTo('outgoing requests')
+      },
+      {
+        alert: 'RulesSeeNothing',
+        expr: `count ${service} (job_host:http_client_requests_served:rate2m > 0 unless job_host:http_client_requests_slow:rate2m)`,
+        for: '10m',
+        labels: { ...blind, missing: 'outgoing latencies' },
+        annotations: blindTo(`answers of other services without a bucket of ${settings.outgoingBound} s`)
+      },
+      {
+        alert: 'RulesSeeNothing',
+        expr: unseen('cache_gets_total'),
+        for: '10m',
+        labels: { ...blind, missing: 'caches' },
+        annotations: blindTo('caches')
       },
       {
         comment: 'A metric that fills up between two scrapes makes its series with a number that increase() does not count.',

@@ -1,10 +1,13 @@
 // @ts-check
 
+/** The host of requests to services that have no name of their own: nobody could say whom an alert is about. */
+const OTHER = '_OTHER'
+
 /**
  * The parts that expressions are made of, for one choice of settings.
  * @param {import('./settings.js').Settings} settings
  */
-export function promql ({ labels, prefix, histograms, bound, jobs }) {
+export function promql ({ labels, prefix, histograms, bound, jobs, longLivedHosts }) {
   const service = labels.join(', ')
 
   /**
@@ -28,15 +31,16 @@ export function promql ({ labels, prefix, histograms, bound, jobs }) {
   }
 
   /**
-   * How many of them are at most the bound. A native series without observations has no share of them, and is left out.
+   * How many of them are at most a limit. A native series without observations has no share of them, and is left out.
    * @param {string} metric
    * @param {string} window
    * @param {string} matchers
+   * @param {number} [limit] in seconds; default: the bound of the objective
    */
-  const within = (metric, window, matchers) => {
-    const classic = `sum without (le) (rate(${series(`${metric}_bucket`, `${matchers}, ${leOf(bound)}`)}[${window}]))`
+  const within = (metric, window, matchers, limit = bound) => {
+    const classic = `sum without (le) (rate(${series(`${metric}_bucket`, `${matchers}, ${leOf(limit)}`)}[${window}]))`
     const rate = `rate(${series(metric, matchers)}[${window}])`
-    const native = `histogram_fraction(-Inf, ${bound}, ${rate}) * histogram_count(${rate}) >= 0`
+    const native = `histogram_fraction(-Inf, ${limit}, ${rate}) * histogram_count(${rate}) >= 0`
     if (histograms !== 'both') return histograms === 'classic' ? classic : native
     return `${classic}\n  or ${native}`
   }
@@ -48,13 +52,15 @@ export function promql ({ labels, prefix, histograms, bound, jobs }) {
    * What is under way and does not end: at least five, the oldest is older than a minute, and at the pace at which they end, they would take
    * more than half a minute.
    * @param {readonly string[]} labels that it is told apart by, beside the service's
-   * @param {{ now: string, oldest: string, ended: string }} metrics gauges of how many and how old, and a histogram of those that ended
+   * @param {{ now: string, oldest: string, ended: string, failed?: string, matchers?: string }} metrics gauges of how many and how old, a
+   * histogram of those that ended, and a counter of those that ended and are not in it
    */
-  const hanging = (labels, { now, oldest, ended }) => {
-    const inFlight = `sum ${by(...labels)} (${series(now)})`
-    return `${inFlight} > 30 * (sum ${by(...labels)} (${observations(ended, '1m')}) or 0 * ${inFlight})
+  const hanging = (labels, { now, oldest, ended, failed, matchers }) => {
+    const inFlight = `sum ${by(...labels)} (${series(now, matchers)})`
+    const over = `${observations(ended, '1m', matchers)}${failed === undefined ? '' : ` or rate(${series(failed, matchers)}[1m])`}`
+    return `${inFlight} > 30 * (sum ${by(...labels)} (${over}) or 0 * ${inFlight})
 and ${inFlight} >= 5
-and max ${by(...labels)} (${series(oldest)}) > 60
+and max ${by(...labels)} (${series(oldest, matchers)}) > 60
 `
   }
 
@@ -65,8 +71,20 @@ and max ${by(...labels)} (${series(oldest)}) > 60
     hanging,
     within,
     /** Matches the targets of the chosen jobs. */
-    ofJobs: jobs.length === 1 ? `job="${jobs[0]}"` : `job=~"${jobs.map((job) => job.replace(/[.]/g, '\\\\.')).join('|')}"`
+    ofJobs: jobs.length === 1 ? `job="${jobs[0]}"` : `job=~"${jobs.map(literally).join('|')}"`,
+    /** Matches the other services that have a name. */
+    ofHosts: `host!="${OTHER}"`,
+    /** Matches those of them whose answers are meant to come soon. */
+    ofPromptHosts: longLivedHosts.length === 0 ? `host!="${OTHER}"` : `host!~"${[OTHER, ...longLivedHosts.map(literally)].join('|')}"`
   }
+}
+
+/**
+ * A text in a regular expression in a string of PromQL.
+ * @param {string} text
+ */
+function literally (text) {
+  return text.replace(/[.*[\]]/g, '\\\\$&')
 }
 
 /**

@@ -9,6 +9,12 @@ const SERVED = 'status_code!~"1..|5..|444"'
 /** What an application is told by its database as a matter of course: a broken constraint, a transaction to try again. The names are the same for all drivers. */
 const EXPECTED = '(unique|foreign_key|not_null|check|exclusion|restrict|integrity_constraint|with_check_option)_violation|class_23|serialization_failure|deadlock_detected|(transaction_)?(rollback|integrity_constraint_violation)|class_40'
 
+/** What another service is not to blame for: the application itself gave the request up. */
+const CANCELED = 'AbortError|ABORT_ERR|ERR_CANCELED|UND_ERR_ABORT(ED)?'
+
+/** What an application is told by its cache as a matter of course: a transaction to try again, a script to send whole, a group that is there. */
+const EXPECTED_OF_CACHES = 'WatchError|NOSCRIPT|BUSYGROUP'
+
 /** The levels at which objectives are looked at, and the labels that each has beside the service's. */
 const levels = /** @type {const} */ (['job', 'job_method_route'])
 
@@ -34,10 +40,15 @@ const tiers = [
  * @returns {import('./file.js').Group[]}
  */
 export function recordings (settings) {
-  const { by, series, observations, within } = promql(settings)
+  const { by, series, observations, within, ofHosts, ofPromptHosts } = promql(settings)
   const DURATION = 'http_request_duration_seconds'
   const route = by('method', 'route')
   const alias = by('alias')
+  const OUTGOING = 'http_client_request_duration_seconds'
+  const host = by('host')
+  const gotNoAnswer = `rate(${series('http_client_request_errors_total', `${ofHosts}, type!~"${CANCELED}"`)}[2m])`
+  const prompt = `${ofPromptHosts}, status_code!~"1..|5.."`
+  const backend = by('backend')
 
   /** @type {import('./file.js').Group[]} */
   const groups = [{
@@ -106,6 +117,30 @@ below counts on it.`,
         comment: 'For each process, because a pool belongs to one. The mean of a window, because a scrape sees only a moment.',
         record: 'instance_alias:db_pool_connections_used:ratio_avg5m',
         expr: `sum without (state) (avg_over_time(${series('db_pool_connections', 'state="used"')}[5m]))\n/ ${series('db_pool_connections_max')}\n`
+      }
+    ]
+  }, {
+    name: 'fastify-prometheus-dependencies',
+    interval: `${STEP}s`,
+    rules: [
+      {
+        comment: 'What got no answer is in no duration. What the application gave up itself is neither a success nor a failure.',
+        record: 'job_host:http_client_requests:rate2m',
+        expr: `sum ${host} (${observations(OUTGOING, '2m', ofHosts)} or ${gotNoAnswer})`
+      },
+      {
+        record: 'job_host:http_client_request_errors:rate2m',
+        expr: `sum ${host} (${observations(OUTGOING, '2m', `${ofHosts}, status_code=~"5.."`)} or ${gotNoAnswer})\nor 0 * job_host:http_client_requests:rate2m\n`
+      },
+      { record: 'job_host:http_client_requests_served:rate2m', expr: `sum ${host} (${observations(OUTGOING, '2m', prompt)})` },
+      {
+        record: 'job_host:http_client_requests_slow:rate2m',
+        expr: `clamp_min(job_host:http_client_requests_served:rate2m - sum ${host} (\n  ${within(OUTGOING, '2m', prompt, settings.outgoingBound)}\n), 0)\nor 0 * (job_host:http_client_requests_served:rate2m == 0)\n`
+      },
+      { record: 'job_backend:cache_operations:rate2m', expr: `sum ${backend} (${observations('cache_operation_duration_seconds', '2m')})` },
+      {
+        record: 'job_backend:cache_errors:rate2m',
+        expr: `sum ${backend} (rate(${series('cache_errors_total', `type!~"${EXPECTED_OF_CACHES}"`)}[2m])) or 0 * job_backend:cache_operations:rate2m`
       }
     ]
   })

@@ -8,6 +8,8 @@
  * @property {number} errorBudget The share of requests that may fail: 0.001 for 99.9 %.
  * @property {number} latencyBudget The share of requests that may take longer than the bound: 0.01 for 99 %.
  * @property {number} bound In seconds: an answer within it is in time.
+ * @property {number} outgoingBound In seconds: another service that takes longer is slow.
+ * @property {readonly string[]} longLivedHosts Other services that take long on purpose.
  * @property {string} prefix The option `prefix` of metricsPlugin.
  * @property {'both' | 'classic' | 'native'} histograms Which histograms Prometheus has.
  * @property {string} runbook The address of docs/runbook.md.
@@ -20,6 +22,8 @@ export const flags = {
   availability: ['99.9', 'percent of requests that shall not fail (5xx, or no answer at all)'],
   latency: ['99', 'percent of requests that shall be answered within --bound'],
   bound: ['0.5', 'seconds; with classic histograms one of the buckets of http_request_duration_seconds'],
+  'outgoing-bound': ['2.5', 'seconds within which other services shall answer; with classic histograms one of the buckets'],
+  'long-lived-hosts': ['', 'other services that stream or take long on purpose, with commas between them, as the label host has them'],
   prefix: ['', "the option 'prefix' of metricsPlugin"],
   histograms: ['both', "'both' works with classic, with native, and with both; 'classic' for engines without native ones, 'native' is cheaper"],
   labels: ['namespace,job', 'the labels that tell a service in one environment from another'],
@@ -49,7 +53,9 @@ export function readSettings (given) {
     labels,
     errorBudget: budget('availability', text('availability')),
     latencyBudget: budget('latency', text('latency')),
-    bound: bound(text('bound')),
+    bound: bound('bound', text('bound')),
+    outgoingBound: bound('outgoing-bound', text('outgoing-bound')),
+    longLivedHosts: text('long-lived-hosts') === '' ? [] : list('long-lived-hosts', text('long-lived-hosts'), /^[\w.*:[\]-]+$/, 'hosts without scheme and path, such as api.example.com,localhost:3000'),
     prefix: matching('prefix', text('prefix'), /^([a-zA-Z_:][a-zA-Z0-9_:]*)?$/, "the beginning of a metric's name, such as walks_"),
     histograms: histograms(text('histograms')),
     runbook: address('runbook-url', text('runbook-url')),
@@ -67,10 +73,13 @@ function budget (flag, text) {
   return Number((1 - percent / 100).toPrecision(6))
 }
 
-/** @param {string} text */
-function bound (text) {
+/**
+ * @param {keyof typeof flags} flag
+ * @param {string} text
+ */
+function bound (flag, text) {
   const seconds = number(text)
-  if (seconds === undefined || seconds <= 0 || seconds > 3600) wrong('bound', 'seconds, more than 0 and at most 3600, such as 0.5', text)
+  if (seconds === undefined || seconds <= 0 || seconds > 3600) wrong(flag, `seconds, more than 0 and at most 3600, such as ${flags[flag][0]}`, text)
   return seconds
 }
 

@@ -4,6 +4,9 @@ import { byId, setAttribute, setText } from './element.js'
 import { counted, visible } from './format.js'
 import { connectionWords, type ConnectionState } from './words.js'
 
+/** The letters of a commit that are shown. */
+const COMMIT = 12
+
 /** The top of the page: which service this is, how the page hears from it, and what the viewer can choose. */
 export class Heading {
   readonly #ranges = [...document.querySelectorAll<HTMLButtonElement>('button[data-range]')]
@@ -26,7 +29,9 @@ export class Heading {
     document.title = problems === 0 ? title : `(${problems}) ${title}`
     const processes = about.processes === null ? 'this process alone' : counted(about.processes, 'process', 'processes')
     const started = `started ${moment(about.started, Date.now())} ${zoneName(about.started)}`
-    const facts = [visible(about.host), `pid ${about.pid}`, processes, started, `Node.js ${visible(about.node).replace(/^v/, '')}`]
+    // A service of an older version says none.
+    const commit: string | null | undefined = about.service.commit
+    const facts = [visible(about.host), `pid ${about.pid}`, processes, started, `Node.js ${visible(about.node).replace(/^v/, '')}`, ...typeof commit === 'string' ? [`commit ${visible(commit).slice(0, COMMIT)}`] : []]
     setText(byId('about'), facts.join(' · '))
   }
 

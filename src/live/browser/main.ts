@@ -33,7 +33,7 @@ const connection = new Connection(address, {
 const heading = new Heading((range) => { go({ ...view, range }) }, pause)
 const problems = new Problems()
 const tiles = new Tiles(byId('tiles'))
-const charts = new Charts(new Map((['traffic', 'database', 'process', 'own'] as const).map((section) => [section, byId(`${section}-charts`)])))
+const charts = new Charts(new Map((['traffic', 'database', 'outgoing', 'cache', 'process', 'own'] as const).map((section) => [section, byId(`${section}-charts`)])))
 const routes = new Routes(byId('routes'), (route) => queryOf({ ...view, route }), (route) => { go({ ...view, route }) })
 
 themes(document.querySelectorAll<HTMLButtonElement>('button[data-theme]'), () => { charts.recolour() })

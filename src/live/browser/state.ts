@@ -103,7 +103,8 @@ function startMark (old: Live, fresh: Live): readonly Mark[] {
 
 function joinMarks (old: readonly Mark[], fresh: readonly Mark[], oldest: number): Mark[] {
   const marks = new Map<string, Mark>()
-  for (const mark of [...old, ...fresh]) if (mark.time >= oldest) marks.set(`${mark.time} ${mark.kind} ${mark.text}`, mark)
+  // Its text may be known better later.
+  for (const mark of [...old, ...fresh]) if (mark.time >= oldest) marks.set(`${mark.time} ${mark.kind}`, mark)
   return [...marks.values()].sort((a, b) => a.time - b.time)
 }
 

@@ -1,4 +1,4 @@
-import { show } from '../../src/validation/errors.js'
+import { show } from '../validation/errors.js'
 
 /** The kinds of values that a caller may pass by mistake: how to know each by its shape, and what to advise. */
 const KINDS: ReadonlyArray<readonly [is: (value: Shape) => boolean, advice: string]> = [
@@ -13,17 +13,20 @@ const KINDS: ReadonlyArray<readonly [is: (value: Shape) => boolean, advice: stri
   [({ Pool, Client }) => isFunction(Pool) && isFunction(Client), "it is the module pg: give it to instrumentPg, of 'fastify-prometheus/pg'"],
   [({ pool, query }) => isObject(pool) && isFunction(query) && isFunction((pool as Shape).connect), "it holds a pool: pass its 'pool', as fastify.pg.pool"],
   [({ pg, decorate }) => isFunction(decorate) && isObject(pg), 'it is a Fastify application: pass fastify.pg.pool'],
-  [({ $client }) => isObject($client), "it is of Drizzle: pass its '$client', the Pool"],
-  [({ $connect, $queryRaw }) => isFunction($connect) && isFunction($queryRaw), 'it is a Prisma client, whose connections are not of pg: they are not observed'],
-  [({ selectFrom, insertInto }) => isFunction(selectFrom) && isFunction(insertInto), 'it is of Kysely: pass the Pool that its PostgresDialect was given'],
+  [({ $client }) => isObject($client), "it is of Drizzle: pass its '$client', the Pool or the database"],
+  [({ $connect, $queryRaw }) => isFunction($connect) && isFunction($queryRaw), 'it is a Prisma client: pass the Pool that its adapter PrismaPg was given'],
+  [({ selectFrom, insertInto }) => isFunction(selectFrom) && isFunction(insertInto), 'it is of Kysely: pass what its dialect was given: a Pool, or a database of SQLite'],
   [({ connectionManager, dialect, define }) => isObject(connectionManager) && isObject(dialect) && isFunction(define),
     "it is a Sequelize, whose connections come from a pool of its own: give it instrumentPg(pg) as its option 'dialectModule'"],
-  [({ raw, client, schema }) => isFunction(raw) && isObject(client) && isObject(schema), 'it is a Knex, whose connections come from a pool of its own: let its dialect make them of instrumentPg(pg), as docs/databases.md shows'],
+  [({ raw, client, schema }) => isFunction(raw) && isObject(client) && isObject(schema), "it is a Knex: pass the Pool that is its option 'connectionPool'; docs/databases.md has the way for the pool of its own"],
   [({ connect, query, end, connectionParameters }) => isFunction(connect) && isFunction(query) && isFunction(end) && isObject(connectionParameters),
     'it is a single Client of pg: make it with instrumentPg(pg).Client, or make a Pool'],
   [({ connect, query, release }) => isFunction(connect) && isFunction(query) && isFunction(release), 'it is a Client of a pool: pass the Pool itself'],
-  [({ getConnection }) => isFunction(getConnection), 'it is a pool of another driver: only those of pg are observed'],
-  [({ unsafe, begin, listen }) => isFunction(unsafe) && isFunction(begin) && isFunction(listen), 'it is of postgres.js, whose connections are not of pg: they are not observed'],
+  [({ getConnection }) => isFunction(getConnection), "it is a pool of mysql2 or of its like: give it to instrumentMysql, of 'fastify-prometheus/mysql2'"],
+  [({ prepare, exec, close }) => isFunction(prepare) && isFunction(exec) && isFunction(close), "it is a database of SQLite: give it to instrumentSqlite, of 'fastify-prometheus/sqlite'"],
+  [({ get, set, del, delete: remove, exec, sendCommand, isPipeline }) => isFunction(get) && isFunction(set) && (isFunction(del) || isFunction(remove)) &&
+    isPipeline !== true && (!isFunction(exec) || isFunction(sendCommand)), "it is a cache: give it to instrumentCache, of 'fastify-prometheus/cache'"],
+  [({ unsafe, begin, listen }) => isFunction(unsafe) && isFunction(begin) && isFunction(listen), 'it is of postgres.js, which has no adapter here: docs/adapters.md writes one'],
   [({ connectionString, url, host, database, password, user }) => [connectionString, url, host, database, password, user].some((field) => typeof field === 'string'),
     'it looks like the configuration of a connection: pass the Pool or the DataSource that was made with it']
 ]

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, sep } from 'node:path'
 
 /** The name and the version of the service, as its package.json has them. */
 export interface Service {
@@ -7,10 +7,17 @@ export interface Service {
   readonly version: string | null
 }
 
-/** What the nearest package.json of the program says; npm's variables where there is none. */
-export function readService (): Service {
+const PACKAGES = `${sep}node_modules${sep}`
+
+/**
+ * What the nearest package.json of the program says; npm's variables where there is none. A program in node_modules,
+ * such as fastify-cli, starts the service of the folder beside.
+ * @param program the path of the program. Default: the one that runs
+ */
+export function readService (program = process.argv[1] ?? ''): Service {
   const { npm_package_name: name = null, npm_package_version: version = null } = process.env
-  for (let folder = dirname(process.argv[1] ?? ''); ; folder = dirname(folder)) {
+  const [own = ''] = program.split(PACKAGES)
+  for (let folder = own === program ? dirname(program) : own || sep; ; folder = dirname(folder)) {
     try {
       const found = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Record<string, unknown>
       if (typeof found['name'] === 'string') return { name: found['name'], version: typeof found['version'] === 'string' ? found['version'] : null }
