@@ -5,7 +5,7 @@ import Cursor from 'pg-cursor'
 import QueryStream from 'pg-query-stream'
 import { Registry } from 'prom-client'
 import { spawn } from 'node:child_process'
-import type { EventEmitter } from 'node:events'
+import { once, type EventEmitter } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
 import { setFlagsFromString } from 'node:v8'
@@ -134,6 +134,9 @@ t.test('an application sees the same with and without', async (t) => {
     again.release()
     const ended = new Promise((resolve) => again.once('end', resolve))
     await Promise.all([ended, pool.end()])
+    // A client that failed is removed when its connection is closed.
+    const count = (event: string) => emitted.filter((each) => each.startsWith(`pool ${event} `)).length
+    while (count('remove') < count('connect')) await once(pool, 'remove')
     await run('connect', () => pool.connect(), () => {}).then((seen) => sight.push(seen))
     sights.push(sight)
     events.push(emitted)
