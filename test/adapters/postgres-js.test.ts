@@ -77,13 +77,13 @@ t.test('a query is under way from when it is sent until it is settled', async (t
   const lazy = sql`SELECT 1`
   t.match(await databaseNumbers(registry), { inFlight: 0 }, 'one that nobody awaits is never sent')
   await lazy
-  const slow = sql`SELECT pg_sleep(60)`.execute()
+  const lost = t.rejects(sql`SELECT pg_sleep(60)`.execute())
   await sql`SELECT 1`
   t.match(await databaseNumbers(registry), { inFlight: 1 })
   const end = () => sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%sleep(60)%' AND pid <> pg_backend_pid()`
   // Its connection may not be there yet.
   while ((await end()).length === 0);
-  await t.rejects(slow)
+  await lost
   t.match(await databaseNumbers(registry), { inFlight: 0 })
 })
 
