@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks'
 import { metric } from '../catalogue.js'
-import { QueryExemplars, Trouble, errorTypeOf } from '../instrumentation/index.js'
+import { QueryExemplars, Trouble, errorTypeOf, secondsSince } from '../instrumentation/index.js'
 import type { Counter, CounterChild, HistogramChild, Labels } from '../metrics/index.js'
 import { cacheOperations, type CacheOperation } from './operation.js'
 import type { CacheScope } from './scope.js'
@@ -116,8 +116,7 @@ export class CacheRecorder {
   }
 
   #took (operation: CacheOperation, began: number, exemplar: Labels | undefined): void {
-    const ended = performance.now()
-    this.#durations[operation].observe(ended > began ? (ended - began) / 1000 : 0, exemplar)
+    this.#durations[operation].observe(secondsSince(began), exemplar)
   }
 
   #read (hits: number, misses: number): void {

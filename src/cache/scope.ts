@@ -1,6 +1,5 @@
 import type { Scope } from '../catalogue.js'
-import { SCOPE_OPTIONS, readScope } from '../instrumentation/index.js'
-import { DEFAULT_MAX_SERIES, defaultRegistry } from '../metrics/index.js'
+import { SCOPE_DEFAULTS, SCOPE_OPTIONS, readScope } from '../instrumentation/index.js'
 import { invalidOption } from '../validation/errors.js'
 import { readBuckets, readKnown } from '../validation/given.js'
 import { cacheSpellings } from '../validation/spellings.js'
@@ -19,7 +18,7 @@ const OPTIONS = ['backend', 'buckets', ...SCOPE_OPTIONS] as const satisfies Read
 const IS_ADDRESS = /:\/\//
 
 /** What an option of an adapter of a cache is that was not given. */
-export const CACHE_DEFAULTS: CacheScope = { backend: 'default', registry: defaultRegistry, prefix: '', maxSeries: DEFAULT_MAX_SERIES, nativeHistograms: false, exemplars: true }
+export const CACHE_DEFAULTS: CacheScope = { backend: 'default', ...SCOPE_DEFAULTS }
 
 /**
  * Checks the options of an adapter of a cache.

@@ -1,5 +1,4 @@
-import { performance } from 'node:perf_hooks'
-import type { Open, OpenList } from '../instrumentation/index.js'
+import { secondsSince, type Open, type OpenList } from '../instrumentation/index.js'
 
 /** One activity at a database: a query, a wait for a connection, the use of a connection. */
 export class Activity implements Open<Activity> {
@@ -21,15 +20,7 @@ export class Activity implements Open<Activity> {
   }
 }
 
-/**
- * The seconds between two moments, which are milliseconds of performance.now(). 0 when a test's clock was set back in
- * between.
- */
-export function secondsBetween (from: number, to: number): number {
-  return to > from ? (to - from) / 1000 : 0
-}
-
 /** The age of the oldest activity in a list, in seconds; 0 when the list is empty. */
 export function oldestAge ({ oldest }: OpenList<Activity>): number {
-  return oldest === undefined ? 0 : secondsBetween(oldest.at, performance.now())
+  return oldest === undefined ? 0 : secondsSince(oldest.at)
 }

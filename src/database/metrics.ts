@@ -1,6 +1,6 @@
 import { metric, type Scope } from '../catalogue.js'
-import { QueryExemplars, OpenList, SCOPE_OPTIONS, readScope } from '../instrumentation/index.js'
-import { DEFAULT_MAX_SERIES, defaultRegistry, type Counter, type CounterChild, type HistogramChild, type Labels } from '../metrics/index.js'
+import { QueryExemplars, OpenList, SCOPE_DEFAULTS, SCOPE_OPTIONS, readScope } from '../instrumentation/index.js'
+import type { Counter, CounterChild, HistogramChild, Labels } from '../metrics/index.js'
 import { invalidOption } from '../validation/errors.js'
 import { readBuckets, readKnown } from '../validation/given.js'
 import { databaseSpellings } from '../validation/spellings.js'
@@ -36,7 +36,7 @@ export function readDatabaseScope<N extends string = never> (owner: string, give
 }
 
 /** What an option of a database adapter is that was not given. */
-export const DATABASE_DEFAULTS: DatabaseScope = { alias: 'default', registry: defaultRegistry, prefix: '', maxSeries: DEFAULT_MAX_SERIES, nativeHistograms: false, exemplars: true }
+export const DATABASE_DEFAULTS: DatabaseScope = { alias: 'default', ...SCOPE_DEFAULTS }
 
 /** The metrics of one database connection, to which an adapter writes. Connections of one alias share their series. */
 export class DatabaseMetrics {

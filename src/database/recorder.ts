@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks'
-import { Trouble, addQuery, currentUsage, driverErrorTypeOf, type DatabaseUsage, type Method } from '../instrumentation/index.js'
+import { Trouble, addQuery, currentUsage, driverErrorTypeOf, secondsBetween, secondsSince, type DatabaseUsage, type Method } from '../instrumentation/index.js'
 import type { Labels } from '../metrics/index.js'
-import { Activity, secondsBetween } from './activity.js'
+import { Activity } from './activity.js'
 import { Gauges } from './gauges.js'
 import { DatabaseMetrics, type DatabaseScope } from './metrics.js'
 import { operationOf, type Operation } from './operation.js'
@@ -142,7 +142,7 @@ export class DatabaseRecorder {
     this.record(() => {
       wait.end()
       if (timedOut === 'exhausted') this.metrics.acquireTimedOut()
-      if (timedOut !== false) this.metrics.acquired(secondsBetween(wait.at, performance.now()))
+      if (timedOut !== false) this.metrics.acquired(secondsSince(wait.at))
     })
   }
 
@@ -264,7 +264,7 @@ export class DatabaseRecorder {
   }
 
   #took (operation: Operation, began: number): void {
-    const seconds = secondsBetween(began, performance.now())
+    const seconds = secondsSince(began)
     addQuery(currentUsage(), seconds)
     this.metrics.query(operation, seconds, this.metrics.exemplar())
   }
@@ -276,8 +276,4 @@ export class DatabaseRecorder {
     addQuery(usage, seconds)
     this.metrics.query(operation, seconds, exemplar)
   }
-}
-
-function secondsSince (since: number): number {
-  return secondsBetween(since, performance.now())
 }

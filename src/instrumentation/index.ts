@@ -1,5 +1,6 @@
 // The parts that every observer uses, the adapters included.
-export { SCOPE_OPTIONS, readMetrics, readOptions, readRegistries, readScope } from './scope.js'
+export { SCOPE_DEFAULTS, SCOPE_OPTIONS, readMetrics, readOptions, readRegistries, readScope } from './scope.js'
+export { secondsBetween, secondsSince } from './clock.js'
 export { describeTarget } from './target.js'
 export { Trouble } from './trouble.js'
 export { disguised, originalOf, overlayMethod, shadow, shadowMethod, witnessed, type Method } from './shadow.js'

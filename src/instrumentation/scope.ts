@@ -1,11 +1,14 @@
 import type { Scope } from '../catalogue.js'
-import { defaultRegistry, isGrowthFactor, isMetricName, isRegistry, isResetTime, type RegistryLike } from '../metrics/index.js'
+import { DEFAULT_MAX_SERIES, defaultRegistry, isGrowthFactor, isMetricName, isRegistry, isResetTime, type RegistryLike } from '../metrics/index.js'
 import { MetricsError, invalidOption, showName } from '../validation/errors.js'
 import { entriesOf, holds, isRecord, readGiven, readKnown, refuseUnknown } from '../validation/given.js'
 import { scopeSpellings } from '../validation/spellings.js'
 
 /** The names of the options that say where metrics go, what they are named and what they hold. */
 export const SCOPE_OPTIONS = ['registry', 'prefix', 'maxSeries', 'nativeHistograms', 'exemplars'] as const satisfies ReadonlyArray<keyof Scope>
+
+/** What an option of the scope is that was not given. */
+export const SCOPE_DEFAULTS: Scope = { registry: defaultRegistry, prefix: '', maxSeries: DEFAULT_MAX_SERIES, nativeHistograms: false, exemplars: true }
 
 const NATIVE_OPTIONS = ['growthFactor', 'classicBuckets', 'resetAfter']
 

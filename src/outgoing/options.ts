@@ -1,7 +1,6 @@
 import { domainToASCII } from 'node:url'
 import type { Scope } from '../catalogue.js'
-import { SCOPE_OPTIONS, readScope } from '../instrumentation/index.js'
-import { DEFAULT_MAX_SERIES, defaultRegistry } from '../metrics/index.js'
+import { SCOPE_DEFAULTS, SCOPE_OPTIONS, readScope } from '../instrumentation/index.js'
 import { invalidOption } from '../validation/errors.js'
 import { entriesOf, readBuckets, readKnown } from '../validation/given.js'
 import { outgoingSpellings } from '../validation/spellings.js'
@@ -23,7 +22,7 @@ export interface OutgoingScope extends Scope {
 export const DEFAULT_MAX_HOSTS = 100
 
 /** What an option is that was not given. */
-export const OUTGOING_DEFAULTS: OutgoingScope = { maxHosts: DEFAULT_MAX_HOSTS, registry: defaultRegistry, prefix: '', maxSeries: DEFAULT_MAX_SERIES, nativeHistograms: false, exemplars: true }
+export const OUTGOING_DEFAULTS: OutgoingScope = { maxHosts: DEFAULT_MAX_HOSTS, ...SCOPE_DEFAULTS }
 
 const MAX_PORT = 65535
 const OPTIONS = ['hosts', 'maxHosts', 'buckets', ...SCOPE_OPTIONS] as const satisfies ReadonlyArray<keyof OutgoingScope>

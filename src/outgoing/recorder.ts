@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks'
 import { metric } from '../catalogue.js'
-import { QueryExemplars, Trouble, addOutgoing, currentUsage } from '../instrumentation/index.js'
+import { QueryExemplars, Trouble, addOutgoing, currentUsage, secondsSince } from '../instrumentation/index.js'
 import { failureTypeOf } from './failure.js'
 import { Hosts } from './hosts.js'
 import { HostMetrics, OutgoingFamilies, methodOf } from './metrics.js'
@@ -107,12 +107,6 @@ export class OutgoingRecorder {
       }
     }
   }
-}
-
-/** 0 when a test's clock was set back in between. */
-function secondsSince (since: number): number {
-  const now = performance.now()
-  return now > since ? (now - since) / 1000 : 0
 }
 
 function warnOfHosts (max: number): void {

@@ -9,26 +9,11 @@ import { Worker } from 'node:worker_threads'
 import { instrumentSqlite } from '../../adapters/sqlite.js'
 import { countUsage } from '../../src/instrumentation/index.js'
 import { Page } from '../support/page.js'
+import { SQLITE_FAILURES } from '../support/sqlite.js'
 import { sqliteDrivers } from '../support/sqlite-drivers.js'
 import { temporaryFolder } from '../support/temporary-folder.js'
 
 const TABLES = 'CREATE TABLE walker (id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL); CREATE TABLE walk (id INTEGER PRIMARY KEY, metres INT CHECK (metres > 0), walker INT REFERENCES walker)'
-
-/** Statements that fail, and as what. */
-const FAILING: ReadonlyArray<readonly [type: string, sql: string]> = [
-  ['unique_violation', "INSERT INTO walker (id, name) VALUES (7, 'ann')"],
-  ['unique_violation', "INSERT INTO walker (id, name) VALUES (1, 'bob')"],
-  ['not_null_violation', 'INSERT INTO walker (name) VALUES (NULL)'],
-  ['check_violation', 'INSERT INTO walk (metres) VALUES (0)'],
-  ['foreign_key_violation', 'INSERT INTO walk (metres, walker) VALUES (1, 99)'],
-  ['undefined_table', 'SELECT * FROM cat'],
-  ['undefined_column', 'SELECT tail FROM walker'],
-  ['undefined_function', 'SELECT bark(1)'],
-  ['syntax_error', 'SELEC 1'],
-  ['duplicate_table', 'CREATE TABLE walker (id INT)'],
-  ['no_active_sql_transaction', 'COMMIT'],
-  ['invalid_savepoint_specification', 'ROLLBACK TO SAVEPOINT nowhere']
-]
 
 for (const driver of await sqliteDrivers(t)) {
   const { name } = driver
@@ -135,7 +120,7 @@ for (const driver of await sqliteDrivers(t)) {
     t.teardown(() => database.close())
     database.exec('PRAGMA foreign_keys = ON')
     await more()
-    for (const [type, sql] of FAILING) {
+    for (const [type, sql] of SQLITE_FAILURES) {
       t.throws(() => database.prepare(sql).run(), sql)
       const prepared = await more()
       t.same([prepared[`errors ${type}`], queries(prepared)], [1, 1], `${sql}, prepared`)

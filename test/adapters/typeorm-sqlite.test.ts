@@ -6,7 +6,7 @@ import { instrumentDataSource } from '../../adapters/typeorm.js'
 import { countUsage, newUsage } from '../../src/instrumentation/index.js'
 import { oldDataSource } from '../support/data-source.js'
 import { Page } from '../support/page.js'
-import { loadSqlite } from '../support/sqlite.js'
+import { loadSqlite, SQLITE_FAILURES } from '../support/sqlite.js'
 
 const sqlite = await loadSqlite(t)
 
@@ -21,22 +21,6 @@ const MAKES: Record<string, () => DataSource> = {
 }
 
 const TABLES = ['CREATE TABLE walker (id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL)', 'CREATE TABLE walk (id INTEGER PRIMARY KEY, metres INT CHECK (metres > 0), walker INT REFERENCES walker)']
-
-/** Statements that fail, and as what. */
-const FAILING: ReadonlyArray<readonly [type: string, sql: string]> = [
-  ['unique_violation', "INSERT INTO walker (id, name) VALUES (7, 'ann')"],
-  ['unique_violation', "INSERT INTO walker (id, name) VALUES (1, 'bob')"],
-  ['not_null_violation', 'INSERT INTO walker (name) VALUES (NULL)'],
-  ['check_violation', 'INSERT INTO walk (metres) VALUES (0)'],
-  ['foreign_key_violation', 'INSERT INTO walk (metres, walker) VALUES (1, 99)'],
-  ['undefined_table', 'SELECT * FROM cat'],
-  ['undefined_column', 'SELECT tail FROM walker'],
-  ['undefined_function', 'SELECT bark(1)'],
-  ['syntax_error', 'SELEC 1'],
-  ['duplicate_table', 'CREATE TABLE walker (id INT)'],
-  ['no_active_sql_transaction', 'COMMIT'],
-  ['invalid_savepoint_specification', 'ROLLBACK TO SAVEPOINT nowhere']
-]
 
 for (const [driver, make] of Object.entries(MAKES)) {
   /** An initialized data source with the tables, and what its page says more from now on. */
@@ -56,11 +40,11 @@ for (const [driver, make] of Object.entries(MAKES)) {
 
   t.test(`${driver}: each failed query counts once, by what it failed of`, async (t) => {
     const { dataSource, more } = await walked()
-    for (const [, sql] of FAILING) await t.rejects(dataSource.query(sql), sql)
-    const types = [...new Set(FAILING.map(([type]) => type))]
-    const counts = types.map((type) => FAILING.filter(([each]) => each === type).length)
+    for (const [, sql] of SQLITE_FAILURES) await t.rejects(dataSource.query(sql), sql)
+    const types = [...new Set(SQLITE_FAILURES.map(([type]) => type))]
+    const counts = types.map((type) => SQLITE_FAILURES.filter(([each]) => each === type).length)
     t.same(await more(...types.map((type): [string, Record<string, string>] => ['db_query_errors_total', { type, vendor: 'sqlite' }])), counts)
-    t.same(await more(['db_query_errors_total'], ['db_query_duration_seconds_count'], ['metrics_instrumentation_errors_total'], ['db_queries_in_flight']), [FAILING.length, FAILING.length, 0, 0])
+    t.same(await more(['db_query_errors_total'], ['db_query_duration_seconds_count'], ['metrics_instrumentation_errors_total'], ['db_queries_in_flight']), [SQLITE_FAILURES.length, SQLITE_FAILURES.length, 0, 0])
     await dataSource.destroy()
   })
 

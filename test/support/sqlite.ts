@@ -31,3 +31,19 @@ export async function loadSqlite (t: Test): Promise<Database | undefined> {
     return undefined
   }
 }
+
+/** Statements that fail on tables of walkers and walks with one walker, ann, and as what. */
+export const SQLITE_FAILURES: ReadonlyArray<readonly [type: string, sql: string]> = [
+  ['unique_violation', "INSERT INTO walker (id, name) VALUES (7, 'ann')"],
+  ['unique_violation', "INSERT INTO walker (id, name) VALUES (1, 'bob')"],
+  ['not_null_violation', 'INSERT INTO walker (name) VALUES (NULL)'],
+  ['check_violation', 'INSERT INTO walk (metres) VALUES (0)'],
+  ['foreign_key_violation', 'INSERT INTO walk (metres, walker) VALUES (1, 99)'],
+  ['undefined_table', 'SELECT * FROM cat'],
+  ['undefined_column', 'SELECT tail FROM walker'],
+  ['undefined_function', 'SELECT bark(1)'],
+  ['syntax_error', 'SELEC 1'],
+  ['duplicate_table', 'CREATE TABLE walker (id INT)'],
+  ['no_active_sql_transaction', 'COMMIT'],
+  ['invalid_savepoint_specification', 'ROLLBACK TO SAVEPOINT nowhere']
+]
